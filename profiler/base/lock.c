@@ -1,0 +1,53 @@
+#include "profiler/base/lock.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
+{
+    int saved = errno;
+    struct timespec span = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+    long result = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+                          timeout_ns < 0 ? NULL : &span, NULL, 0);
+    int error = result < 0 ? -errno : 0;
+    errno = saved;
+    return error;
+}
+
+void futex_wake(_Atomic uint32_t *word, int waiters)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, waiters, NULL, NULL, 0);
+    errno = saved;
+}
+
+bool lock_try(struct lock *lock)
+{
+    uint32_t free = 0;
+    // Acquire: pairs with the release in lock_release.
+    return atomic_compare_exchange_strong_explicit(&lock->word, &free, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+void lock_acquire(struct lock *lock)
+{
+    if (lock_try(lock))
+        return;
+    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
+        futex_wait(&lock->word, 2, -1);
+}
+
+void lock_release(struct lock *lock)
+{
+    // Release: what was written under the lock is seen by the next lock_try or lock_acquire.
+    if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
+        futex_wake(&lock->word, 1);
+}
+
+void lock_reset(struct lock *lock)
+{
+    atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
+}

@@ -1,0 +1,196 @@
+#include "profiler/base/memory.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, ARENA_BLOCK = 64 * 1024, BUFFER_FIRST = 16 * 1024 };
+
+static size_t round_up(size_t bytes, size_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
+void *memory_map(size_t bytes)
+{
+    int saved = errno;
+    if (bytes == 0 || bytes > SIZE_MAX - PAGE)
+        return NULL;
+    void *pages = mmap(NULL, round_up(bytes, PAGE), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    errno = saved;
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+void memory_unmap(void *pages, size_t bytes)
+{
+    if (!pages)
+        return;
+    int saved = errno;
+    munmap(pages, round_up(bytes, PAGE));
+    errno = saved;
+}
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size; // mapped bytes, this header among them
+    size_t used;
+    size_t pad; // keeps what follows aligned to 16
+};
+
+void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    if (bytes > SIZE_MAX / 2)
+        return NULL;
+    size_t want = round_up(bytes ? bytes : 1, 16);
+    struct arena_block *block = arena->blocks;
+    if (!block || block->size - block->used < want) {
+        // Doubling keeps the number of mappings small when a snapshot is large.
+        size_t size = block ? block->size * 2 : ARENA_BLOCK;
+        if (size > (size_t)8 << 20)
+            size = (size_t)8 << 20;
+        if (size < want + sizeof(*block))
+            size = round_up(want + sizeof(*block), PAGE);
+        struct arena_block *fresh = memory_map(size);
+        if (!fresh)
+            return NULL;
+        fresh->size = size;
+        fresh->used = sizeof(*fresh);
+        fresh->next = block;
+        arena->blocks = fresh;
+        arena->mapped += size;
+        block = fresh;
+    }
+    void *result = (char *)block + block->used;
+    block->used += want;
+    return result;
+}
+
+void *arena_copy(struct arena *arena, const void *from, size_t bytes)
+{
+    void *copy = arena_alloc(arena, bytes);
+    if (copy && bytes)
+        memcpy(copy, from, bytes);
+    return copy;
+}
+
+char *arena_string(struct arena *arena, const char *from, size_t max)
+{
+    size_t length = strnlen(from, max);
+    char *copy = arena_alloc(arena, length + 1);
+    if (copy)
+        memcpy(copy, from, length);
+    return copy;
+}
+
+void arena_release(struct arena *arena)
+{
+    struct arena_block *block = arena->blocks;
+    while (block) {
+        struct arena_block *next = block->next;
+        memory_unmap(block, block->size);
+        block = next;
+    }
+    arena->blocks = NULL;
+    arena->mapped = 0;
+}
+
+char *buffer_reserve(struct buffer *buffer, size_t more)
+{
+    if (buffer->failed)
+        return NULL;
+    if (buffer->capacity - buffer->length >= more)
+        return buffer->data + buffer->length;
+    if (more > SIZE_MAX / 4 - buffer->length) {
+        buffer->failed = true;
+        return NULL;
+    }
+    size_t capacity = buffer->capacity ? buffer->capacity * 2 : BUFFER_FIRST;
+    while (capacity - buffer->length < more)
+        capacity *= 2;
+    int saved = errno;
+    char *data = buffer->data ? mremap(buffer->data, buffer->capacity, capacity, MREMAP_MAYMOVE)
+                              : memory_map(capacity);
+    errno = saved;
+    if (!data || data == MAP_FAILED) {
+        buffer->failed = true;
+        return NULL;
+    }
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return buffer->data + buffer->length;
+}
+
+void buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+{
+    if (length == 0)
+        return;
+    char *to = buffer_reserve(buffer, length);
+    if (!to)
+        return;
+    memcpy(to, bytes, length);
+    buffer->length += length;
+}
+
+void buffer_string(struct buffer *buffer, const char *text)
+{
+    buffer_append(buffer, text, strlen(text));
+}
+
+void buffer_char(struct buffer *buffer, char c)
+{
+    buffer_append(buffer, &c, 1);
+}
+
+static void append_number(struct buffer *buffer, unsigned long long value, unsigned base)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value);
+    buffer_append(buffer, digits + at, sizeof(digits) - at);
+}
+
+void buffer_unsigned(struct buffer *buffer, unsigned long long value)
+{
+    append_number(buffer, value, 10);
+}
+
+void buffer_hex(struct buffer *buffer, unsigned long long value)
+{
+    append_number(buffer, value, 16);
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+    size_t room = 256;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        char *to = buffer_reserve(buffer, room);
+        if (!to)
+            return;
+        va_list args;
+        va_start(args, format);
+        int length = vsnprintf(to, room, format, args);
+        va_end(args);
+        if (length < 0) {
+            buffer->failed = true;
+            return;
+        }
+        if ((size_t)length < room) {
+            buffer->length += (size_t)length;
+            return;
+        }
+        room = (size_t)length + 1;
+    }
+}
+
+void buffer_release(struct buffer *buffer)
+{
+    memory_unmap(buffer->data, buffer->capacity);
+    *buffer = (struct buffer){0};
+}

@@ -1,0 +1,31 @@
+#include "profiler/base/safe_read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static ssize_t read_through_proc(uintptr_t address, void *into, size_t length)
+{
+    int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t got = pread(fd, into, length, (off_t)address);
+    int error = errno;
+    close(fd);
+    if (got < 0)
+        return error == EIO ? -EFAULT : -error;
+    return got;
+}
+
+ssize_t safe_read(uintptr_t address, void *into, size_t length)
+{
+    int saved = errno;
+    struct iovec local = {.iov_base = into, .iov_len = length};
+    struct iovec remote = {.iov_base = (void *)address, .iov_len = length};
+    ssize_t got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+    if (got < 0)
+        got = errno == EFAULT ? -EFAULT : read_through_proc(address, into, length);
+    errno = saved;
+    return got;
+}

@@ -1,0 +1,88 @@
+// taskprof: a leak profiler for C programs that speaks pprof.
+//
+//     #include <taskprof/taskprof.h>
+//
+//     int main(void)
+//     {
+//         taskprof_start(NULL); // serves http://127.0.0.1:6060/debug/pprof/
+//         …
+//     }
+//
+// Then, from outside: `go tool pprof http://127.0.0.1:6060/debug/pprof/goroutine`, or
+// `curl 'http://127.0.0.1:6060/debug/pprof/goroutine?debug=2'`.
+//
+// The headers: this one starts and stops; task.h names tasks and registers coroutines; park.h marks
+// waits; chan.h is a channel library; queue.h describes queues of your own.
+
+#pragma once
+
+#include <taskprof/chan.h>
+#include <taskprof/park.h>
+#include <taskprof/queue.h>
+#include <taskprof/task.h>
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TASKPROF_VERSION "0.1.0"
+
+// How to start. A field that is NULL or 0 is taken from its environment variable, then from its
+// default. Initialise with TASKPROF_OPTIONS_INIT.
+struct taskprof_options {
+    size_t size; // sizeof(struct taskprof_options): lets later versions add fields
+
+    // TASKPROF_HTTP. Where to listen: "ADDRESS:PORT", "[IPV6]:PORT", ":PORT" (loopback) or "PORT".
+    // Port 0 takes a free one. "off" starts no endpoint. Default "127.0.0.1:6060".
+    const char *http;
+
+    // TASKPROF_HOSTS. Names, separated by commas, that a request's Host header may carry besides
+    // the loopback names and the address listened on. "*" allows all. Default: none more.
+    const char *hosts;
+
+    // TASKPROF_MAX_CONNECTIONS. Clients served at once, 1 … 1024; the next one gets 503. Default 32.
+    unsigned max_connections;
+
+    // TASKPROF_CLIENT_TIMEOUT. Seconds that a client may stay silent, or not read. Default 30.
+    unsigned client_timeout_s;
+};
+
+#define TASKPROF_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        .size = sizeof(struct taskprof_options)                                                    \
+    }
+
+// Starts the profiler and its endpoint. `options` may be NULL. Nothing is printed.
+// 0, or a negative errno; taskprof_start_error then has the whole story:
+//   -EALREADY       already started in this process
+//   -EINVAL         an option, or an environment variable, that can't be understood
+//   -EADDRINUSE     the port is taken          -EADDRNOTAVAIL  the address is not this machine's
+//   -EACCES         no permission for the port -ENOMEM, -EAGAIN  no memory, no thread
+// Thread-safe. After a fork, the child has no endpoint until it calls this again.
+int taskprof_start(const struct taskprof_options *options);
+
+// The text of this thread's last failed taskprof_start: which option or address, and what would be
+// right. "" if it never failed. Valid until this thread's next call.
+const char *taskprof_start_error(void);
+
+// "ADDRESS:PORT" of the endpoint, with the port that was really taken; "" when there is none.
+// Valid until taskprof_stop.
+const char *taskprof_address(void);
+
+// Stops the endpoint and its threads; answers under way are cut off. Tasks, channels and parks go on
+// being recorded. 0, or -EALREADY when it is not running.
+int taskprof_stop(void);
+
+// Writes what GET /debug/pprof/PROFILE?QUERY would answer to a file descriptor, without a server:
+// taskprof_write(fd, "goroutine", "debug=2"). `query` may be NULL.
+// 0; -EINVAL: no such profile, or a bad query; or what write(2) said.
+int taskprof_write(int fd, const char *profile, const char *query);
+
+// The text of any negative errno that a taskprof function returned. Static.
+const char *taskprof_error_text(int error);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,125 @@
+// A snapshot: an immutable picture of every task and channel, taken while all of them run.
+//
+// Everything an encoder needs is in it, or reachable from it through tables that only grow
+// (stack_get, channel_class_get). Encoders are pure functions of a snapshot: they never look at a
+// live registry and take no lock.
+
+#pragma once
+
+#include "profiler/base/memory.h"
+#include "profiler/channels/channel.h"
+#include "profiler/unwind/maps.h"
+#include "profiler/unwind/stack.h"
+
+#include <taskprof/park.h>
+#include <taskprof/task.h>
+
+// What a task was doing at the instant of the cut.
+enum task_activity {
+    TASK_PARKED,      // in a park
+    TASK_RUNNING,     // on a processor, or ready for one
+    TASK_IN_SYSCALL,  // blocked in a system call outside any park
+    TASK_NOT_STARTED, // created, not yet run
+    TASK_SUSPENDED,   // a coroutine that is neither parked nor known to run
+    TASK_UNREADABLE,  // /proc would not say
+};
+
+#define SNAPSHOT_NO_CHANNEL UINT32_MAX
+
+// Upper bounds of the age histogram's buckets: 1 s, 10 s, 1 min, 10 min, 1 h, 1 day, and all above.
+enum { SNAPSHOT_AGES = 7 };
+extern const uint64_t snapshot_age_limits_ns[SNAPSHOT_AGES - 1];
+
+// Tasks that share {activity, reason, stack, creation stack, channel class, system call}.
+struct snapshot_group {
+    stack_id stack;
+    stack_id creation;
+    uint32_t channel_class; // channel_class_get; 0: none
+    uint32_t channel;       // index in snapshot->channels of the one that all wait on;
+                            // SNAPSHOT_NO_CHANNEL: none, or not the same
+    uint16_t activity;      // enum task_activity
+    uint16_t reason;        // enum taskprof_reason; of TASK_PARKED
+    uint16_t syscall;       // number; of TASK_IN_SYSCALL
+    uintptr_t object;       // what all wait on; 0: nothing, or not the same
+    uint64_t count;
+    uint64_t wait_sum_ns; // of TASK_PARKED
+    uint64_t wait_max_ns;
+    uint64_t oldest_task; // id of the one that waits longest (else of the first met)
+    uint64_t stuck_since; // how many of them have waited since before snapshot->since_ns
+    uint64_t ages[SNAPSHOT_AGES];
+};
+
+// One task; only with SNAPSHOT_TASKS. 24 bytes: a million of them must fit into 32 MiB.
+struct snapshot_task {
+    uint64_t id;
+    uint64_t wait_start_ns; // CLOCK_MONOTONIC; 0 when not parked
+    uint32_t group;         // index in snapshot->groups
+    uint32_t slot;          // for snapshot_task_details
+};
+
+struct snapshot_channel {
+    uint64_t id;
+    uintptr_t object;
+    uint32_t channel_class;
+    stack_id creation;
+    uint64_t created_ns; // CLOCK_MONOTONIC
+    uint64_t created_by;
+    struct channel_reading reading;
+    uint64_t senders;   // tasks that wait to send, selects among them
+    uint64_t receivers; // likewise to receive
+    uint64_t wait_sum_ns;
+    uint64_t wait_max_ns;
+    bool foreign; // a described queue, not a taskprof_chan
+    char name[TASKPROF_CHAN_NAME_SIZE];
+};
+
+struct snapshot {
+    struct arena arena; // owns all below
+    uint64_t time_ns;      // the cut, CLOCK_REALTIME
+    uint64_t monotonic_ns; // the same instant, CLOCK_MONOTONIC
+    uint64_t duration_ns;  // what taking it cost
+    uint64_t since_ns;     // what stuck_since is counted from, CLOCK_MONOTONIC; 0: not asked
+
+    uint64_t tasks;      // all but taskprof's own; the sum of the groups' counts
+    uint64_t threads;    // of them
+    uint64_t coroutines; // of them
+    uint64_t parked;
+    uint64_t moved;      // went on while their stack was read: counted as running, without stack
+    uint64_t truncated;  // stacks that do not reach their task's start
+    uint64_t unreadable; // threads of which /proc would not tell
+    uint64_t created;    // tasks ever registered in this process
+
+    struct snapshot_group *groups; // by count, most first
+    size_t group_count;
+    struct snapshot_task *task_list; // NULL without SNAPSHOT_TASKS; in the order of their slots
+    size_t task_count;
+    size_t task_list_bytes; // mapped for task_list, outside the arena
+    struct snapshot_channel *channels; // by number of waiters, most first
+    size_t channel_count;
+    struct mapping *mappings; // executable ones, by address
+    size_t mapping_count;
+    unsigned main_mapping; // index of the main binary's
+};
+
+enum snapshot_flags {
+    SNAPSHOT_TASKS = 1, // fill task_list
+};
+
+// Takes a snapshot. `since_ns` (CLOCK_MONOTONIC, 0: none) is what stuck_since counts from.
+// 0 and *ret; -ENOMEM. Any thread; one is taken at a time, others wait for it.
+// No malloc, no signal, no lock that the application or the loader could hold.
+int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret);
+
+void snapshot_free(struct snapshot *snapshot); // NULL is ignored
+
+// Parts of a task that are not in the list, as they are now. false when the task is gone by now:
+// a dump then says so rather than leave it out.
+struct task_details {
+    char name[TASKPROF_NAME_SIZE];
+    uint64_t parent;
+    uint64_t created_ns;
+    pid_t tid; // 0 for a coroutine
+};
+bool snapshot_task_details(const struct snapshot_task *task, struct task_details *ret);
+
+void snapshot_after_fork(void);
