@@ -9,7 +9,8 @@
 #include <sys/types.h>
 
 // A profile that is produced piece by piece, so that a million samples need no more memory than a
-// thousand. Serialised Profile messages may be concatenated: that is how each piece adds to the last.
+// thousand. Serialised Profile messages may be concatenated: that is how each piece adds to the
+// last.
 struct pprof_stream;
 
 // "goroutine": goroutine/count, wait/nanoseconds; one sample a group.

@@ -13,14 +13,17 @@ struct entry {
     uint32_t pad;
 };
 
-enum { UNIT = 8, FIRST_UNIT = 2 }; // ids 0 and 1 mean something else
+enum {
+    UNIT = 8,
+    FIRST_UNIT = 2
+}; // ids 0 and 1 mean something else
 
 static struct entry *entry_at(const struct intern *table, uint32_t id)
 {
     uint64_t offset = (uint64_t)id * UNIT;
     // Acquire: pairs with chunk_ensure's release, so that the chunk is seen mapped.
-    char *chunk = atomic_load_explicit(&table->chunks[offset / INTERN_CHUNK_BYTES],
-                                       memory_order_acquire);
+    char *chunk =
+        atomic_load_explicit(&table->chunks[offset / INTERN_CHUNK_BYTES], memory_order_acquire);
     return chunk ? (struct entry *)(chunk + offset % INTERN_CHUNK_BYTES) : NULL;
 }
 
@@ -83,8 +86,7 @@ static uint32_t find(const struct intern *table, uint32_t id, uint32_t end, uint
 {
     while (id && id != end) {
         struct entry *entry = entry_at(table, id);
-        if (entry->hash == hash && entry->length == length &&
-            memcmp(entry + 1, bytes, length) == 0)
+        if (entry->hash == hash && entry->length == length && memcmp(entry + 1, bytes, length) == 0)
             return id;
         id = atomic_load_explicit(&entry->next, memory_order_relaxed);
     }

@@ -16,15 +16,19 @@ enum {
     INTERN_FULL = 1, // the id of everything that came after the limit
 };
 
-enum { INTERN_BUCKETS = 1 << 16, INTERN_CHUNKS = 4096, INTERN_CHUNK_BYTES = 1 << 20 };
+enum {
+    INTERN_BUCKETS = 1 << 16,
+    INTERN_CHUNKS = 4096,
+    INTERN_CHUNK_BYTES = 1 << 20
+};
 
 // Zero-initialised plus `limit` is a ready table; it allocates at the first insertion.
 struct intern {
-    size_t limit;                             // bytes of strings and headers, at most
-    _Atomic(_Atomic uint32_t *) buckets;      // INTERN_BUCKETS chain heads
-    _Atomic(char *) chunks[INTERN_CHUNKS];    // each INTERN_CHUNK_BYTES, never moves, never freed
-    _Atomic uint64_t used;                    // next free byte, in units of 8
-    _Atomic uint64_t rejected;                // strings turned away at the limit
+    size_t limit;                          // bytes of strings and headers, at most
+    _Atomic(_Atomic uint32_t *) buckets;   // INTERN_BUCKETS chain heads
+    _Atomic(char *) chunks[INTERN_CHUNKS]; // each INTERN_CHUNK_BYTES, never moves, never freed
+    _Atomic uint64_t used;                 // next free byte, in units of 8
+    _Atomic uint64_t rejected;             // strings turned away at the limit
 };
 
 // The id of these bytes. length ≤ 65,535. Any thread, lock-free; INTERN_FULL when out of memory.

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,24 @@ void futex_wake(_Atomic uint32_t *word, int waiters)
     errno = saved;
 }
 
+enum { SPINS = 100, SPINS_UNKNOWN = -1 };
+
+unsigned spin_limit(void)
+{
+    static _Atomic int limit = SPINS_UNKNOWN;
+    int known = atomic_load_explicit(&limit, memory_order_relaxed);
+    if (known != SPINS_UNKNOWN)
+        return (unsigned)known;
+    int saved = errno;
+    cpu_set_t allowed;
+    // A mask too small for this machine's processors (EINVAL) means that there are many.
+    bool single = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 && CPU_COUNT(&allowed) < 2;
+    errno = saved;
+    known = single ? 0 : SPINS;
+    atomic_store_explicit(&limit, known, memory_order_relaxed);
+    return (unsigned)known;
+}
+
 bool lock_try(struct lock *lock)
 {
     uint32_t free = 0;
@@ -36,6 +55,15 @@ void lock_acquire(struct lock *lock)
 {
     if (lock_try(lock))
         return;
+    for (unsigned left = spin_limit(); left > 0; left--) {
+        spin_pause();
+        uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+        if (word == 0 && lock_try(lock))
+            return;
+        // Somebody sleeps already: the lock is held for long.
+        if (word == 2)
+            break;
+    }
     while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
         futex_wait(&lock->word, 2, -1);
 }

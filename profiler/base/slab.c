@@ -5,8 +5,8 @@
 void *slab_at(const struct slab *slab, uint32_t index)
 {
     // Acquire: pairs with the release in chunk_ensure.
-    char *chunk = atomic_load_explicit(&slab->chunks[index / SLAB_CHUNK_SLOTS],
-                                       memory_order_acquire);
+    char *chunk =
+        atomic_load_explicit(&slab->chunks[index / SLAB_CHUNK_SLOTS], memory_order_acquire);
     return chunk ? chunk + index % SLAB_CHUNK_SLOTS * slab->slot_size : NULL;
 }
 

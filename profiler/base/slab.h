@@ -10,10 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SLAB_CHUNK_SLOTS = 4096, SLAB_CHUNKS = 16384 }; // 67 million slots
+enum {
+    SLAB_CHUNK_SLOTS = 4096,
+    SLAB_CHUNKS = 16384
+}; // 67 million slots
 
-// Initialise with SLAB_INIT(size). slot_size is a multiple of 64, for cache lines. The first 8 bytes
-// of a free slot are the slab's; all else keeps what it held, for whoever looks late.
+// Initialise with SLAB_INIT(size). slot_size is a multiple of 64, for cache lines. The first 8
+// bytes of a free slot are the slab's; all else keeps what it held, for whoever looks late.
 struct slab {
     size_t slot_size;
     _Atomic(char *) chunks[SLAB_CHUNKS];
@@ -21,9 +24,9 @@ struct slab {
     _Atomic uint64_t free_head; // (tag << 32) | (index + 1), 0 in the low half when empty
 };
 
-#define SLAB_INIT(size)                                                                            \
-    {                                                                                              \
-        .slot_size = (size)                                                                        \
+#define SLAB_INIT(size)     \
+    {                       \
+        .slot_size = (size) \
     }
 
 // A slot, its index in *ret_index; NULL when the kernel has no memory or all slots are taken.

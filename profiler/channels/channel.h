@@ -27,28 +27,34 @@ struct channel_reading {
     bool closed;
     enum channel_operation last_operation;
     uint64_t last_task;    // id of who did it; 0: not known
-    uint64_t last_ns;      // CLOCK_MONOTONIC; 0: not known
+    uint64_t last_ns;      // CLOCK_MONOTONIC_COARSE: one tick (1 to 10 ms) late; 0: not known
     stack_id closed_stack; // where it was closed first; 0: not closed or not known
 };
 
-enum { CHANNEL_WAITS = 2 * TASKPROF_QUEUE_WAITS };
+enum {
+    CHANNEL_WAITS = 2 * TASKPROF_QUEUE_WAITS
+};
 
-enum channel_state { CHANNEL_FREE, CHANNEL_LIVE, CHANNEL_ENDING };
+enum channel_state {
+    CHANNEL_FREE,
+    CHANNEL_LIVE,
+    CHANNEL_ENDING
+};
 
 // One channel's entry. Written before `state` says CHANNEL_LIVE (release), constant from then on.
 struct channel {
     _Atomic uint64_t id; // from 1, never used twice; first: the slab's link when free
     _Atomic uint32_t state;
-    _Atomic uint32_t pins;    // as a task's
-    uint32_t class_id;        // same name, or unnamed and same creation stack: same class
-    stack_id creation;        // where it was made or registered
+    _Atomic uint32_t pins; // as a task's
+    uint32_t class_id;     // same name, or unnamed and same creation stack: same class
+    stack_id creation;     // where it was made or registered
     uint64_t created_ns;
     uint64_t created_by; // task id
     uintptr_t object;    // its address: what a parked task gives as its object
     // Fills *ret; called by the collector with the channel pinned, on any thread. Takes no lock.
     void (*read)(const struct channel *channel, struct channel_reading *ret);
-    void *context;        // for `read`
-    uintptr_t waits[CHANNEL_WAITS]; // objects that stand for this channel …
+    void *context;                       // for `read`
+    uintptr_t waits[CHANNEL_WAITS];      // objects that stand for this channel …
     uint8_t wait_is_send[CHANNEL_WAITS]; // … and for which side; 0 receive, 1 send
     char name[TASKPROF_CHAN_NAME_SIZE];
 } __attribute__((aligned(64)));
@@ -86,7 +92,9 @@ enum misuse_kind {
     MISUSE_KINDS
 };
 
-enum { MISUSES_KEPT = 64 };
+enum {
+    MISUSES_KEPT = 64
+};
 
 struct misuse {
     enum misuse_kind kind;
@@ -98,11 +106,14 @@ struct misuse {
     char name[TASKPROF_CHAN_NAME_SIZE];
 };
 
-void misuse_record(enum misuse_kind kind, const struct channel *channel, stack_id stack,
+// `channel` is the channel's id and `name` its name, both kept beyond its end; 0 and NULL for nil.
+void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, stack_id stack,
                    stack_id earlier);
 const char *misuse_text(enum misuse_kind kind); // "send on closed channel", …
 uint64_t misuse_count(enum misuse_kind kind);
 // The latest ones, newest first; how many were written. Any thread.
 unsigned misuse_latest(struct misuse into[MISUSES_KEPT]);
 
+// In the child of a fork, on its only thread: locks and pins that threads of the parent held are
+// free again, and those threads wait on no channel any more. Coroutines still do.
 void channels_after_fork(void);

@@ -27,7 +27,9 @@ enum task_activity {
 #define SNAPSHOT_NO_CHANNEL UINT32_MAX
 
 // Upper bounds of the age histogram's buckets: 1 s, 10 s, 1 min, 10 min, 1 h, 1 day, and all above.
-enum { SNAPSHOT_AGES = 7 };
+enum {
+    SNAPSHOT_AGES = 7
+};
 extern const uint64_t snapshot_age_limits_ns[SNAPSHOT_AGES - 1];
 
 // Tasks that share {activity, reason, stack, creation stack, channel class, system call}.
@@ -74,7 +76,7 @@ struct snapshot_channel {
 };
 
 struct snapshot {
-    struct arena arena; // owns all below
+    struct arena arena;    // owns all below
     uint64_t time_ns;      // the cut, CLOCK_REALTIME
     uint64_t monotonic_ns; // the same instant, CLOCK_MONOTONIC
     uint64_t duration_ns;  // what taking it cost
@@ -93,7 +95,7 @@ struct snapshot {
     size_t group_count;
     struct snapshot_task *task_list; // NULL without SNAPSHOT_TASKS; in the order of their slots
     size_t task_count;
-    size_t task_list_bytes; // mapped for task_list, outside the arena
+    size_t task_list_bytes;            // mapped for task_list, outside the arena
     struct snapshot_channel *channels; // by number of waiters, most first
     size_t channel_count;
     struct mapping *mappings; // executable ones, by address

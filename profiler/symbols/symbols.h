@@ -1,9 +1,9 @@
 // Names for addresses: function, file, line, inlined frames.
 //
 // Off the capture path. Function names come from .symtab and .dynsym, read by our own code without
-// malloc. Files, lines and inlined frames come from DWARF through libdw, on a thread of its own that
-// symbols_resolve waits for only as long as it makes progress: a process whose malloc is stuck for
-// ever still gets names. Results are kept: an address is looked up once.
+// malloc. Files, lines and inlined frames come from DWARF through libdw, on a thread of its own
+// that symbols_resolve waits for only as long as it makes progress: a process whose malloc is stuck
+// for ever still gets names. Results are kept: an address is looked up once.
 
 #pragma once
 
@@ -24,7 +24,7 @@ struct symbol {
     uintptr_t address; // as asked for: a return address
     uintptr_t entry;   // where the real function starts; 0: not known
     unsigned count;
-    bool has_lines;    // file and line were looked up and found
+    bool has_lines; // file and line were looked up and found
     const struct symbol_frame *frames;
 };
 

@@ -32,37 +32,43 @@ enum task_kind {
     TASK_OWN, // taskprof's own thread: in no profile
 };
 
-// 192 bytes on x86-64, three cache lines: a park writes the first two.
+// 192 bytes on x86-64, three cache lines: a park writes the first two, a collector that finds
+// nothing changed reads the first alone.
 struct taskprof_task {
     _Atomic uint64_t id; // first: the slab's link when free
-    // The park record. `seq` is odd while parked. The owner writes the record, then seq (release);
-    // unpark writes seq. A reader takes seq (acquire), reads, and takes seq again: the record's
-    // fields are stored with release and loaded with acquire, which keeps both in order.
+    // The park record. `seq` is odd while parked, and never goes back, not even when the slot gets
+    // its next task. The owner writes the record, then seq (release); unpark writes seq. A reader
+    // takes seq (acquire), reads, and takes seq again: the record's fields are stored with release
+    // and loaded with acquire, which keeps both in order.
     _Atomic uint64_t seq;
-    _Atomic uint64_t since_ns;  // CLOCK_MONOTONIC
-    _Atomic uintptr_t object;   // what it waits on; for a select, the array of taskprof_wait
-    _Atomic uint16_t reason;    // enum taskprof_reason
-    _Atomic uint16_t waits;     // of a select
-    _Atomic uint16_t depth;     // nested parks; the owner's alone
-    _Atomic uint8_t state;      // enum task_state
-    uint8_t kind;               // enum task_kind
+    _Atomic uint64_t since_ns; // CLOCK_MONOTONIC
+    _Atomic uintptr_t object;  // what it waits on; for a select, the array of taskprof_wait
+    _Atomic uint16_t waits;    // of a select
     // A collector adds 1, then checks `state`; whoever ends the task sets TASK_ENDING, then waits
     // for 0. Both sequentially consistent: one of the two sees the other.
-    _Atomic uint32_t pins;
+    _Atomic uint16_t pins;
+    _Atomic uint8_t reason; // enum taskprof_reason
+    _Atomic uint8_t depth;  // nested parks; the owner's alone
+    _Atomic uint8_t state;  // enum task_state
+    _Atomic uint8_t kind;   // enum task_kind
     stack_id creation;
-    uint32_t cached_seq; // low half of the seq for which the rest of the cache holds
+    uint32_t cached_seq; // low half of the seq for which cached_stack holds
     stack_id cached_stack;
-    uint32_t cached_group;
+    uint32_t cached_group;   // with cached_channel: holds for cached_seq and cached_version
+    uint32_t cached_channel; // the collector's
     uint32_t cached_version;
 
     _Atomic uintptr_t regs[sizeof(struct arch_regs) / sizeof(uintptr_t)]; // struct arch_regs
 
     uint64_t parent; // id of the creator, 0: not known
     uint64_t created_ns;
-    uintptr_t stack_high;   // first address behind the stack
-    uint32_t stack_units;   // its size in units of 16 bytes
-    _Atomic pid_t tid;      // of a thread; 0 for a coroutine
-    const struct taskprof_scheduler *scheduler;
+    uintptr_t stack_high; // of a coroutine: first address behind its stack; 0: not known
+    // Of a thread its tid, of a coroutine its stack's size in units of 16 bytes: see task_tid and
+    // task_stack_size.
+    _Atomic uint32_t tid_or_units;
+    uint32_t slot; // its own index in task_slab
+    // Of a coroutine: what lets channels block it. Of a thread that starts: its start and argument.
+    const void *scheduler;
     void *context;
     // ISO C has no atomic strings: a name is two words, each read and written whole.
     _Atomic uint64_t name[TASKPROF_NAME_SIZE / 8];
@@ -70,16 +76,50 @@ struct taskprof_task {
 
 extern struct slab task_slab;
 
+static inline enum task_kind task_kind(const struct taskprof_task *task)
+{
+    return (enum task_kind)atomic_load_explicit(&task->kind, memory_order_relaxed);
+}
+
+// 0 for a coroutine, and for a thread that has not started.
+static inline pid_t task_tid(const struct taskprof_task *task)
+{
+    uint32_t tid = atomic_load_explicit(&task->tid_or_units, memory_order_relaxed);
+    return task_kind(task) == TASK_COROUTINE ? 0 : (pid_t)tid;
+}
+
+// 0 for a thread: its bounds are not known.
+static inline size_t task_stack_size(const struct taskprof_task *task)
+{
+    uint32_t units = atomic_load_explicit(&task->tid_or_units, memory_order_relaxed);
+    return task_kind(task) == TASK_COROUTINE ? (size_t)units * 16 : 0;
+}
+
+// Whether this address is on the task's own, known stack.
+static inline bool task_owns_stack(const struct taskprof_task *task, uintptr_t address)
+{
+    return address < task->stack_high && task->stack_high - address <= task_stack_size(task);
+}
+
 // The calling task for taskprof's own use: as taskprof_task_self.
 struct taskprof_task *task_current(void);
 
 // Marks the calling thread as taskprof's own, so that no profile shows it.
 void task_mark_own(const char *name);
 
-// A slot for a task that is about to run (state TASK_STARTING), its id, parent and creation stack
-// filled in. NULL when out of memory. `task_abandon` gives it back if it never ran.
+// A slot for a task that is about to run, in state TASK_STARTING, with its id, its parent (the
+// calling task) and what is given here filled in. NULL when out of memory.
 struct taskprof_task *task_new(enum task_kind kind, const char *name, stack_id creation);
-void task_abandon(struct taskprof_task *task);
+
+// The task runs, or may run, from now on.
+void task_live(struct taskprof_task *task);
+
+// The task is over: waits until no collector looks at it, and gives its slot back.
+// -EINVAL when it was not starting or live (ended twice).
+int task_end(struct taskprof_task *task);
+
+// The stack of the caller (see arch_capture), for "created at" and the like; interned.
+stack_id task_stack_here(const struct arch_regs *regs);
 
 // Reads a name whole into a NUL-terminated string.
 void task_name(const struct taskprof_task *task, char into[TASKPROF_NAME_SIZE]);
@@ -89,17 +129,22 @@ struct park_record {
     uint64_t seq;
     uint64_t since_ns;
     uintptr_t object;
-    uint16_t reason;
     uint16_t waits;
+    uint8_t reason;
     struct arch_regs regs;
 };
 
 // Copies the record of a parked task. false: it is not parked, or changed while it was read.
 bool park_read(const struct taskprof_task *task, struct park_record *ret);
 
-// Pins a task's stack: true, and until task_unpin the task can't end. false: it is not live.
+// Pins a task: true, and until task_unpin it can't end. false: it is neither starting nor live.
 bool task_pin(struct taskprof_task *task);
 void task_unpin(struct taskprof_task *task);
 
+void task_set_name(struct taskprof_task *task, const char *name);
+
 // An id for a task that has no slot (a thread that /proc alone knows).
 uint64_t task_next_id(void);
+
+// How many ids were given.
+uint64_t task_ids(void);

@@ -8,18 +8,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BUILD_ID_MAX = 64 };
+enum {
+    BUILD_ID_MAX = 64
+};
 
 // A file's executable mapping. Immutable once made.
 struct mapping {
     uintptr_t start;
-    uintptr_t limit;  // first address behind it
-    uint64_t offset;  // of `start` in the file
-    uintptr_t bias;   // what to add to the file's own addresses (p_vaddr) for those in memory
+    uintptr_t limit; // first address behind it
+    uint64_t offset; // of `start` in the file
+    uintptr_t bias;  // what to add to the file's own addresses (p_vaddr) for those in memory
     uint64_t device;
     uint64_t inode;
-    const char *path; // "" when anonymous; "[vdso]" and the like as the kernel has them; without the
-                      // kernel's " (deleted)"
+    const char *path; // "" when anonymous; "[vdso]" and the like as the kernel has them; without
+                      // the kernel's " (deleted)"
     bool deleted;
     unsigned build_id_length; // 0: none
     unsigned char build_id[BUILD_ID_MAX];

@@ -25,8 +25,7 @@ struct unwind_view {
 // garbage, but reads stay inside the view and it always ends. Any thread.
 // `pc_is_exact`: regs->pc is an interrupted instruction and not a return address.
 unsigned unwind(const struct arch_regs *regs, unsigned known, bool pc_is_exact,
-                const struct unwind_view *view, uintptr_t *frames, unsigned max,
-                unsigned *ret_end);
+                const struct unwind_view *view, uintptr_t *frames, unsigned max, unsigned *ret_end);
 
 // The calling thread's own stack from `regs` (see arch_capture) up, interned; at most
 // STACK_CREATION_DEPTH frames. `high` is the top of the stack that the caller runs on, 0 if not

@@ -68,7 +68,7 @@ struct taskprof_case {
     taskprof_chan *channel; // NULL: a case that is never ready
     void *element;          // send: what to send; receive: where to (may be NULL)
     bool send;
-    bool ok;                // set for the receive that was chosen
+    bool ok; // set for the receive that was chosen
 };
 
 // Timeouts of taskprof_select.

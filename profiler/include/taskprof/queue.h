@@ -45,16 +45,15 @@ struct taskprof_queue {
     size_t capacity_size;
     const void *closed; // non-zero: closed
     size_t closed_size;
-    int64_t (*length_of)(const void *object);   // instead of `length`
-    int64_t (*capacity_of)(const void *object); // instead of `capacity`
+    int64_t (*length_of)(const void *object);        // instead of `length`
+    int64_t (*capacity_of)(const void *object);      // instead of `capacity`
     const void *receive_waits[TASKPROF_QUEUE_WAITS]; // NULL entries are ignored
     const void *send_waits[TASKPROF_QUEUE_WAITS];
 };
 
 // Registers a queue. The description is copied. *ret_handle is written on success only.
 // 0; -EINVAL: no object, a size other than 0, 1, 2, 4 or 8, a misaligned pointer; -ENOMEM.
-int taskprof_queue_register(const struct taskprof_queue *queue,
-                            taskprof_queue_handle **ret_handle);
+int taskprof_queue_register(const struct taskprof_queue *queue, taskprof_queue_handle **ret_handle);
 
 // Notes that the calling task has just sent to, received from, or closed the queue, for "last
 // operation" in the channel profile. Cheap, but a write to a shared line: leave it out of the

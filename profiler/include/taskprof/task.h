@@ -34,8 +34,8 @@ uint64_t taskprof_task_id(const taskprof_task *task);
 // Sets a task's name; call it from that task, or before it runs. 0, or -EINVAL for NULL.
 int taskprof_task_set_name(taskprof_task *task, const char *name);
 
-// pthread_create, and besides: the new thread is registered from its start, with the calling task as
-// its creator and the caller's stack as its creation stack. Results as pthread_create's: 0 or a
+// pthread_create, and besides: the new thread is registered from its start, with the calling task
+// as its creator and the caller's stack as its creation stack. Results as pthread_create's: 0 or a
 // *positive* error number, so that it can stand in its place.
 int taskprof_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                             void *(*start)(void *), void *argument);
@@ -61,12 +61,11 @@ struct taskprof_coroutine {
     void *context;                              // handed to the scheduler's functions
 };
 
-// Registers a coroutine, with the calling task as its creator and the caller's stack as its creation
-// stack. Call it before the coroutine runs, or first thing in it (the creation stack is then the
-// coroutine's own start). *ret_task is written on success only.
-// 0; -EINVAL: a NULL or empty stack, or a size that is not the struct's; -ENOMEM.
-int taskprof_coroutine_begin(const struct taskprof_coroutine *coroutine,
-                             taskprof_task **ret_task);
+// Registers a coroutine, with the calling task as its creator and the caller's stack as its
+// creation stack. Call it before the coroutine runs, or first thing in it (the creation stack is
+// then the coroutine's own start). *ret_task is written on success only. 0; -EINVAL: a NULL or
+// empty stack, or a size that is not the struct's; -ENOMEM.
+int taskprof_coroutine_begin(const struct taskprof_coroutine *coroutine, taskprof_task **ret_task);
 
 // The coroutine is over: its stack may be freed or used again when this returns. It waits for a
 // snapshot that is just now reading that stack (microseconds). NULL is ignored. -EINVAL when the

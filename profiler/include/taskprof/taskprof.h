@@ -42,16 +42,17 @@ struct taskprof_options {
     // the loopback names and the address listened on. "*" allows all. Default: none more.
     const char *hosts;
 
-    // TASKPROF_MAX_CONNECTIONS. Clients served at once, 1 … 1024; the next one gets 503. Default 32.
+    // TASKPROF_MAX_CONNECTIONS. Clients served at once, 1 … 1024; the next one gets 503.
+    // Default 32.
     unsigned max_connections;
 
     // TASKPROF_CLIENT_TIMEOUT. Seconds that a client may stay silent, or not read. Default 30.
     unsigned client_timeout_s;
 };
 
-#define TASKPROF_OPTIONS_INIT                                                                      \
-    {                                                                                              \
-        .size = sizeof(struct taskprof_options)                                                    \
+#define TASKPROF_OPTIONS_INIT                   \
+    {                                           \
+        .size = sizeof(struct taskprof_options) \
     }
 
 // Starts the profiler and its endpoint. `options` may be NULL. Nothing is printed.
@@ -71,8 +72,8 @@ const char *taskprof_start_error(void);
 // Valid until taskprof_stop.
 const char *taskprof_address(void);
 
-// Stops the endpoint and its threads; answers under way are cut off. Tasks, channels and parks go on
-// being recorded. 0, or -EALREADY when it is not running.
+// Stops the endpoint and its threads; answers under way are cut off. Tasks, channels and parks go
+// on being recorded. 0, or -EALREADY when it is not running.
 int taskprof_stop(void);
 
 // Writes what GET /debug/pprof/PROFILE?QUERY would answer to a file descriptor, without a server:

@@ -1,0 +1,40 @@
+#include "profiler/tasks/fork.h"
+
+#include "profiler/tasks/thread.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+typedef void (*hook_function)(void);
+
+static _Atomic(hook_function) hooks[FORK_HOOKS];
+
+void fork_child_hook(void (*hook)(void))
+{
+    for (size_t i = 0; i < FORK_HOOKS; i++) {
+        hook_function expected = NULL;
+        // Relaxed: a fork sees what the forking thread saw.
+        if (atomic_compare_exchange_strong_explicit(&hooks[i], &expected, hook,
+                                                    memory_order_relaxed, memory_order_relaxed) ||
+            expected == hook)
+            return;
+    }
+}
+
+static void in_child(void)
+{
+    thread_after_fork();
+    for (size_t i = 0; i < FORK_HOOKS; i++) {
+        hook_function hook = atomic_load_explicit(&hooks[i], memory_order_relaxed);
+        if (hook)
+            hook();
+    }
+}
+
+// No prepare handler: a fork of the application must never wait for a snapshot. The child repairs
+// what a snapshot under way left behind.
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+}

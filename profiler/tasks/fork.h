@@ -1,0 +1,12 @@
+// What has to happen in the child of a fork.
+
+#pragma once
+
+enum {
+    FORK_HOOKS = 16
+};
+
+// Calls `hook` in the child of every later fork, in the order of registration, after the tasks of
+// the parent's other threads are gone from the registry. The child has one thread then. At most
+// FORK_HOOKS; a hook that is registered already is not registered again.
+void fork_child_hook(void (*hook)(void));

@@ -1,0 +1,128 @@
+// The park record: written by its task on the way into a wait, read by a collector at any time.
+
+#include "profiler/tasks/park.h"
+
+#include "profiler/base/clock.h"
+#include "profiler/tasks/thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    REGS = sizeof(struct arch_regs) / sizeof(uintptr_t),
+    REG_SP = 1
+};
+
+_Static_assert(offsetof(struct arch_regs, sp) == REG_SP * sizeof(uintptr_t), "sp comes second");
+_Static_assert(sizeof(((struct taskprof_task *)0)->regs) == sizeof(struct arch_regs), "one copy");
+
+// Whether the park that is on record is still under way, seen from a park that starts at `sp`: an
+// outer park's frame lies above. One at or below `sp` was left by longjmp or unwinding. On another
+// stack (a signal's, an unknown coroutine's) nothing can be told, and the outer one goes on.
+static bool outer_is_alive(const struct taskprof_task *task, uintptr_t sp)
+{
+    uintptr_t outer = atomic_load_explicit(&task->regs[REG_SP], memory_order_relaxed);
+    enum {
+        FAR = 64 << 20
+    };
+    return sp < outer || sp - outer > FAR;
+}
+
+static inline void record(struct taskprof_task *task, enum taskprof_reason reason, uintptr_t object,
+                          unsigned waits, const struct arch_regs *regs)
+{
+    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
+    uint8_t depth = atomic_load_explicit(&task->depth, memory_order_relaxed);
+    if (depth && outer_is_alive(task, regs->sp)) {
+        if (depth < UINT8_MAX)
+            atomic_store_explicit(&task->depth, depth + 1, memory_order_relaxed);
+        return;
+    }
+    if (seq & 1)
+        atomic_store_explicit(&task->seq, ++seq, memory_order_release);
+    atomic_store_explicit(&task->depth, 1, memory_order_relaxed);
+    // Each release below keeps the store behind the even seq that came before: a reader that sees a
+    // new field also sees that the old park is over.
+    const uintptr_t *from = (const uintptr_t *)regs;
+    for (size_t i = 0; i < REGS; i++)
+        atomic_store_explicit(&task->regs[i], from[i], memory_order_release);
+    atomic_store_explicit(&task->object, object, memory_order_release);
+    atomic_store_explicit(&task->waits, (uint16_t)waits, memory_order_release);
+    atomic_store_explicit(&task->reason, (uint8_t)reason, memory_order_release);
+    atomic_store_explicit(&task->since_ns, clock_monotonic_ns(), memory_order_release);
+    // Release: pairs with the collector's acquire of an odd seq; the frames above are whole.
+    atomic_store_explicit(&task->seq, seq + 1, memory_order_release);
+}
+
+static inline void unpark(struct taskprof_task *task)
+{
+    uint8_t depth = atomic_load_explicit(&task->depth, memory_order_relaxed);
+    if (depth == 0)
+        return;
+    atomic_store_explicit(&task->depth, depth - 1, memory_order_relaxed);
+    if (depth > 1)
+        return;
+    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
+    atomic_store_explicit(&task->seq, seq + 1, memory_order_release);
+}
+
+void park_enter_task(struct taskprof_task *task, enum taskprof_reason reason, const void *object,
+                     const struct arch_regs *regs)
+{
+    if (task)
+        record(task, reason, (uintptr_t)object, 0, regs);
+}
+
+void park_enter(enum taskprof_reason reason, const void *object, const struct arch_regs *regs)
+{
+    struct taskprof_task *task = task_current();
+    if (task)
+        record(task, reason, (uintptr_t)object, 0, regs);
+}
+
+void park_enter_task_select(struct taskprof_task *task, const struct taskprof_wait *waits,
+                            unsigned count, const struct arch_regs *regs)
+{
+    if (!task)
+        return;
+    record(task, count ? TASKPROF_SELECT : TASKPROF_SELECT_NO_CASES, (uintptr_t)waits,
+           count < UINT16_MAX ? count : UINT16_MAX, regs);
+}
+
+void park_enter_select(const struct taskprof_wait *waits, unsigned count,
+                       const struct arch_regs *regs)
+{
+    park_enter_task_select(task_current(), waits, count, regs);
+}
+
+void taskprof_unpark(void)
+{
+    struct taskprof_task *task = thread_self.current;
+    if (task)
+        unpark(task);
+}
+
+void taskprof_task_unpark(struct taskprof_task *task)
+{
+    if (task)
+        unpark(task);
+}
+
+bool park_read(const struct taskprof_task *task, struct park_record *ret)
+{
+    // Acquire: pairs with the release in record; what the record says was true when it was set.
+    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_acquire);
+    if (!(seq & 1))
+        return false;
+    uintptr_t regs[REGS];
+    // Acquire each: none of these loads may slip behind the second look at seq.
+    for (size_t i = 0; i < REGS; i++)
+        regs[i] = atomic_load_explicit(&task->regs[i], memory_order_acquire);
+    memcpy(&ret->regs, regs, sizeof(ret->regs));
+    ret->object = atomic_load_explicit(&task->object, memory_order_acquire);
+    ret->waits = atomic_load_explicit(&task->waits, memory_order_acquire);
+    ret->reason = atomic_load_explicit(&task->reason, memory_order_acquire);
+    ret->since_ns = atomic_load_explicit(&task->since_ns, memory_order_acquire);
+    ret->seq = seq;
+    return atomic_load_explicit(&task->seq, memory_order_relaxed) == seq;
+}

@@ -1,0 +1,146 @@
+// Threads: the slot of the calling thread, its way in and out, and threads created through us.
+
+#include "profiler/tasks/thread.h"
+
+#include "profiler/arch/capture.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+__thread struct thread_self thread_self __attribute__((tls_model("initial-exec")));
+
+// Its destructor takes a thread's task out of the registry. Made in a constructor: early keys have
+// their place in the thread's own descriptor, so that setting one allocates nothing.
+static pthread_key_t exit_key;
+static bool have_exit_key;
+
+static void thread_exits(void *task)
+{
+    // A destructor of the application that runs after this one and parks registers anew; glibc
+    // then calls this once more.
+    thread_self = (struct thread_self){0};
+    task_end(task);
+}
+
+// The calling thread takes `task` for its own.
+static void adopt(struct taskprof_task *task)
+{
+    atomic_store_explicit(&task->tid_or_units, (uint32_t)gettid(), memory_order_relaxed);
+    thread_self = (struct thread_self){.current = task, .thread = task};
+    if (have_exit_key)
+        pthread_setspecific(exit_key, task);
+    task_live(task);
+}
+
+struct taskprof_task *thread_register(enum task_kind kind, const char *name)
+{
+    int saved = errno;
+    struct taskprof_task *task = task_new(kind, name, 0);
+    if (task)
+        adopt(task);
+    errno = saved;
+    return task;
+}
+
+// The main thread is task 1, as Go's is goroutine 1; unless the library came by dlopen.
+__attribute__((constructor)) static void set_up(void)
+{
+    have_exit_key = pthread_key_create(&exit_key, thread_exits) == 0;
+    if (gettid() == getpid())
+        thread_register(TASK_THREAD, NULL);
+}
+
+struct taskprof_task *task_current(void)
+{
+    struct taskprof_task *task = thread_self.current;
+    return task ? task : thread_register(TASK_THREAD, NULL);
+}
+
+void task_mark_own(const char *name)
+{
+    // Cut to what the kernel takes; it fails in no other way.
+    prctl(PR_SET_NAME, name);
+    if (!thread_self.thread)
+        thread_register(TASK_OWN, name);
+    else
+        atomic_store_explicit(&thread_self.thread->kind, TASK_OWN, memory_order_relaxed);
+}
+
+taskprof_task *taskprof_task_self(void)
+{
+    return task_current();
+}
+
+uint64_t taskprof_task_id(const taskprof_task *task)
+{
+    return task ? atomic_load_explicit(&task->id, memory_order_relaxed) : 0;
+}
+
+int taskprof_task_set_name(taskprof_task *task, const char *name)
+{
+    if (!task)
+        return -EINVAL;
+    task_set_name(task, name);
+    return 0;
+}
+
+int taskprof_task_begin(const char *name)
+{
+    struct taskprof_task *task = task_current();
+    if (!task)
+        return -ENOMEM;
+    if (name)
+        task_set_name(task, name);
+    return 0;
+}
+
+static void *thread_start(void *argument)
+{
+    struct taskprof_task *task = argument;
+    void *(*start)(void *) = (void *(*)(void *))task->scheduler;
+    void *start_argument = task->context;
+    adopt(task);
+    return start(start_argument);
+}
+
+int taskprof_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                            void *(*start)(void *), void *argument)
+{
+    int saved = errno;
+    task_current(); // so that the new thread has a creator
+    struct arch_regs regs;
+    arch_capture(&regs);
+    struct taskprof_task *task = task_new(TASK_THREAD, NULL, task_stack_here(&regs));
+    errno = saved;
+    if (!task)
+        return pthread_create(thread, attributes, start, argument);
+    // The slot itself carries these over: nothing to allocate, nothing to free.
+    task->scheduler = (const void *)start;
+    task->context = argument;
+    int error = pthread_create(thread, attributes, thread_start, task);
+    if (error)
+        task_end(task);
+    return error;
+}
+
+void thread_after_fork(void)
+{
+    struct taskprof_task *mine = thread_self.thread;
+    uint32_t high = slab_high(&task_slab);
+    for (uint32_t i = 0; i < high; i++) {
+        struct taskprof_task *task = slab_at(&task_slab, i);
+        // The collector that held pins is not here; the check keeps untouched pages shared.
+        if (atomic_load_explicit(&task->pins, memory_order_relaxed))
+            atomic_store_explicit(&task->pins, 0, memory_order_relaxed);
+        uint8_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
+        if (state == TASK_FREE || task == mine || task_kind(task) == TASK_COROUTINE)
+            continue;
+        if (state == TASK_ENDING) // its own thread was just ending it
+            atomic_store_explicit(&task->state, TASK_LIVE, memory_order_relaxed);
+        task_end(task);
+    }
+    if (mine)
+        atomic_store_explicit(&mine->tid_or_units, (uint32_t)gettid(), memory_order_relaxed);
+}
