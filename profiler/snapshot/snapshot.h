@@ -44,6 +44,7 @@ struct snapshot_group {
     uint16_t syscall;       // number; of TASK_IN_SYSCALL
     uintptr_t object;       // what all wait on; 0: nothing, or not the same
     uint64_t count;
+    uint64_t threads;     // of `count`: OS threads, the rest are coroutines
     uint64_t wait_sum_ns; // of TASK_PARKED
     uint64_t wait_max_ns;
     uint64_t oldest_task; // id of the one that waits longest (else of the first met)
