@@ -1,0 +1,24 @@
+// The labels by which samples can be told apart, filtered and put at the root of a graph. Values
+// are few by design: collectors make a series of each.
+
+#pragma once
+
+#include "profiler/snapshot/snapshot.h"
+#include "proto/places.h"
+
+// Room that the functions below need for text which they make up.
+enum {
+    LABEL_SIZE = 280
+};
+
+// What the tasks of a group are doing: "chan send", "running", … Static.
+const char *label_state(const struct snapshot_group *group);
+
+// A channel's name; of an unnamed one where it was made, as "orders.c:120". NULL: none to be had.
+// The result is the name itself, or text made up in `room`.
+const char *label_channel(const struct places *places, const char *name, stack_id creation,
+                          char room[LABEL_SIZE]);
+
+// The function that created a task: the first of its creation stack that is not one of taskprof's
+// own or pthread_create. NULL: not known.
+const char *label_created_by(const struct places *places, stack_id creation, char room[LABEL_SIZE]);
