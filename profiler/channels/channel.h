@@ -46,6 +46,8 @@ struct channel {
     _Atomic uint64_t id; // from 1, never used twice; first: the slab's link when free
     _Atomic uint32_t state;
     _Atomic uint32_t pins; // as a task's
+    uint32_t index;        // of its slot
+    bool foreign;          // a described queue, not a taskprof_chan
     uint32_t class_id;     // same name, or unnamed and same creation stack: same class
     stack_id creation;     // where it was made or registered
     uint64_t created_ns;

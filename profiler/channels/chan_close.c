@@ -1,0 +1,130 @@
+// Closing, looking at a channel, and what was done to one that must not be.
+
+#include "profiler/arch/capture.h"
+#include "profiler/channels/chan.h"
+#include "profiler/tasks/task.h"
+
+#include <errno.h>
+#include <string.h>
+
+static uint32_t state_of(const struct taskprof_chan *channel)
+{
+    return atomic_load_explicit(&channel->state, memory_order_relaxed);
+}
+
+void chan_misused(struct taskprof_chan *channel, int error, const struct arch_regs *regs)
+{
+    int saved = errno;
+    stack_id stack = task_stack_here(regs);
+    lock_acquire(&channel->lock);
+    uint64_t id = channel->id;
+    stack_id closed = atomic_load_explicit(&channel->closed_stack, memory_order_relaxed);
+    stack_id earlier = error == -ESTALE ? channel->freed_stack : closed;
+    char name[TASKPROF_CHAN_NAME_SIZE];
+    memcpy(name, channel->name, sizeof(name));
+    lock_release(&channel->lock);
+    enum misuse_kind kind = error == -ESTALE  ? MISUSE_USE_AFTER_FREE
+                            : error == -EPIPE ? MISUSE_SEND_ON_CLOSED
+                                              : MISUSE_CLOSE_OF_CLOSED;
+    misuse_record(kind, id, name, stack, earlier);
+    errno = saved;
+}
+
+struct waiting_list {
+    struct waiting *first;
+    struct waiting **end;
+};
+
+// Claims all who wait, serves them, and adds them to the list.
+static void serve_all(struct wait_queue *queue, struct waiting_list *list, int result)
+{
+    struct waiting *waiting;
+    while ((waiting = wait_queue_claim(queue))) {
+        waiting_serve(waiting, result, false);
+        waiting->next = NULL;
+        *list->end = waiting;
+        list->end = &waiting->next;
+    }
+}
+
+static int close_open(struct taskprof_chan *channel, stack_id stack)
+{
+    struct chan_stamp stamp = chan_stamp();
+    lock_acquire(&channel->lock);
+    uint32_t state = state_of(channel);
+    if (state != CHAN_OPEN) {
+        lock_release(&channel->lock);
+        return state == CHAN_CLOSED ? -EALREADY : -ESTALE;
+    }
+    atomic_store_explicit(&channel->closed_stack, stack, memory_order_relaxed);
+    atomic_store_explicit(&channel->state, CHAN_CLOSED, memory_order_relaxed);
+    chan_note(channel, &stamp, CHANNEL_CLOSED);
+    struct waiting_list served = {.end = &served.first};
+    serve_all(&channel->receivers, &served, 0);
+    for (struct waiting *receiver = served.first; receiver; receiver = receiver->next) {
+        if (receiver->element)
+            memset(receiver->element, 0, channel->element_size);
+    }
+    serve_all(&channel->senders, &served, -EPIPE);
+    lock_release(&channel->lock);
+    for (struct waiting *waiting = served.first, *next; waiting; waiting = next) {
+        next = waiting->next;
+        waiter_complete(waiting->waiter);
+    }
+    return 0;
+}
+
+int taskprof_chan_close(taskprof_chan *channel)
+{
+    int saved = errno;
+    struct arch_regs regs;
+    arch_capture(&regs);
+    int result = -EINVAL;
+    if (!channel)
+        misuse_record(MISUSE_CLOSE_OF_NIL, 0, NULL, task_stack_here(&regs), 0);
+    else
+        result = close_open(channel, task_stack_here(&regs));
+    if (chan_is_misuse(result))
+        chan_misused(channel, result, &regs);
+    errno = saved;
+    return result;
+}
+
+size_t taskprof_chan_length(const taskprof_chan *channel)
+{
+    if (!channel)
+        return 0;
+    if (state_of(channel) == CHAN_FREED) {
+        struct arch_regs regs;
+        arch_capture(&regs);
+        chan_misused((taskprof_chan *)channel, -ESTALE, &regs);
+        return 0;
+    }
+    return atomic_load_explicit(&channel->count, memory_order_relaxed);
+}
+
+size_t taskprof_chan_capacity(const taskprof_chan *channel)
+{
+    if (!channel)
+        return 0;
+    if (state_of(channel) == CHAN_FREED) {
+        struct arch_regs regs;
+        arch_capture(&regs);
+        chan_misused((taskprof_chan *)channel, -ESTALE, &regs);
+        return 0;
+    }
+    return channel->capacity;
+}
+
+bool taskprof_chan_is_closed(const taskprof_chan *channel)
+{
+    if (!channel)
+        return false;
+    uint32_t state = state_of(channel);
+    if (state == CHAN_FREED) {
+        struct arch_regs regs;
+        arch_capture(&regs);
+        chan_misused((taskprof_chan *)channel, -ESTALE, &regs);
+    }
+    return state != CHAN_OPEN;
+}
