@@ -1,0 +1,225 @@
+#!/bin/bash
+# What taskprof is for, in one minute: builds it, starts a service that leaks, and finds the leaks
+# with curl and `go tool pprof`.
+#
+#     samples/demo.sh          shows everything and stops the service
+#     samples/demo.sh --keep   leaves it running for you to look around
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${TASKPROF_BUILD_DIR:-$root/build/demo}
+leaks=early-return,timeout-abandons-sender,consumer-pool,stream-not-half-closed,close-twice
+keep=false
+service=
+work=
+
+usage() {
+    echo "Usage: samples/demo.sh [--keep]"
+    echo "  --keep   leave the service running at the end, and say how to stop it"
+    echo "Environment: TASKPROF_BUILD_DIR, a build directory to use instead of build/demo."
+}
+
+for argument in "$@"; do
+    case $argument in
+    --keep) keep=true ;;
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    *)
+        echo "demo: '$argument' is not an option" >&2
+        usage >&2
+        exit 2
+        ;;
+    esac
+done
+
+stop_service() {
+    [ -n "$service" ] || return 0
+    kill -TERM "$service" 2>/dev/null || true
+    wait "$service" 2>/dev/null || true
+    service=
+}
+
+clean_up() {
+    stop_service
+    [ -z "$work" ] || rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'echo; echo "demo: stopped"; exit 130' INT
+trap 'exit 143' TERM
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/taskprof-demo.XXXXXX")
+
+die() {
+    echo "demo: $1" >&2
+    exit 1
+}
+
+# A step that takes a while: its name, then silence unless it fails.
+step() {
+    local name=$1
+    shift
+    printf '%s … ' "$name"
+    if ! "$@" >"$work/step.log" 2>&1; then
+        echo "failed:"
+        tail -n 25 "$work/step.log" >&2
+        die "$name failed; the lines above are the end of what '$1' said"
+    fi
+    echo "done"
+}
+
+heading() {
+    printf '\n\033[1m== %s ==\033[0m\n' "$1"
+}
+[ -t 1 ] || heading() {
+    printf '\n== %s ==\n' "$1"
+}
+
+# What to see, and what a Go user would type.
+explain() {
+    fold -s -w 96 <<<"$1" | sed 's/ *$//'
+}
+
+# Shows a command as one could type it, then the first $1 lines of what it says.
+show() {
+    local lines=$1
+    shift
+    local typed=$*
+    printf '\n$ %s\n' "${typed//"$work/"/}"
+    "$@" >"$work/shown" 2>"$work/step.log" || {
+        tail -n 25 "$work/step.log" >&2
+        die "'$1' failed"
+    }
+    head -n "$lines" "$work/shown"
+    local all
+    all=$(wc -l <"$work/shown")
+    [ "$all" -le "$lines" ] || echo "… ($((all - lines)) more lines)"
+}
+
+# A proxy has no business between this machine and itself.
+fetch() {
+    curl -sS --fail-with-body --noproxy '*' --max-time 60 "$@"
+}
+
+# As the owner would run it, but nothing of it lands in the home directory.
+pprof() {
+    HOME=$work PPROF_TMPDIR=$work/pprof go tool pprof "$@"
+}
+
+build_service() {
+    if [ ! -f "$build/CMakeCache.txt" ]; then
+        cmake -S "$root" --preset release -B "$build" -DTASKPROF_BUILD_TESTS=OFF || return
+    fi
+    cmake --build "$build" --target orders
+}
+
+# Starts the service on the address given and waits until it serves. Fails if it ends instead.
+start_service() {
+    # In a session of its own, so that Ctrl-C reaches this script first, and --keep outlives it.
+    setsid "$build/samples/orders" --leak "$leaks" --rate 5 --http "$1" \
+        >"$work/orders.log" 2>&1 </dev/null 3>&- &
+    service=$!
+    for _ in {1..600}; do
+        url=$(sed -n 's/^ready \(http.*\)$/\1/p' "$work/orders.log")
+        [ -z "$url" ] || return 0
+        kill -0 "$service" 2>/dev/null || break
+        sleep 0.1
+    done
+    stop_service
+    return 1
+}
+
+# How many tasks wait in a function now.
+waiting_in() {
+    fetch "${url}goroutine?debug=1" | awk -v name="$1" '
+        / @ / { count = $1 }
+        $1 == "#" && $3 ~ "^" name "\\+" && count { sum += count; count = 0 }
+        END { print sum + 0 }'
+}
+
+wait_for_leaked() {
+    local wanted=$1 have
+    for _ in {1..600}; do
+        have=$(waiting_in wait_for_answer)
+        [ "$have" -lt "$wanted" ] || return 0
+        kill -0 "$service" 2>/dev/null || die "the service has ended: $(tail -n 3 "$work/orders.log")"
+        sleep 0.1
+    done
+    die "after a minute only $have of $wanted leaked tasks are in the profile"
+}
+
+snapshot() {
+    pprof -proto -output="$work/$1" "${url}goroutine"
+}
+
+echo "taskprof demo: a C service that leaks threads, and how its leaks are found."
+"$root/scripts/deps.sh" build demo || die "packages are missing (see above)"
+mkdir -p "$work/pprof"
+step "building taskprof and the sample service (the first time takes a minute)" build_service
+
+url=
+if ! start_service 127.0.0.1:6060; then
+    start_service 127.0.0.1:0 || die "the service did not start: $(tail -n 3 "$work/orders.log")"
+    echo "(port 6060 is taken, so this run uses another one)"
+fi
+
+heading "A service under load, and leaking"
+explain "orders is a small pipeline of threads. It was told to leak in five ways, 5 times a second \
+each: $leaks. It serves profiles at the address that Go services use."
+printf '\n  endpoint: %s\n\n' "$url"
+
+wait_for_leaked 10
+step "first snapshot" snapshot before.pb.gz
+
+heading "1. How many tasks, blocked where?"
+explain "Tasks with the same stack are one group, largest first. A healthy service has small numbers \
+here; a leak is the group that is large, and waits on a channel that nobody serves. \
+In Go: curl …/debug/pprof/goroutine?debug=1"
+show 30 fetch "${url}goroutine?debug=1"
+
+heading "2. One task at a time"
+explain "Every task with why it waits, on which channel, where it stands, and who created it. \
+In Go: curl …/debug/pprof/goroutine?debug=2"
+show 36 fetch "${url}goroutine?debug=2"
+
+heading "3. The top of the leak"
+explain "Which functions hold most of the waiting tasks, with everything below them. Yours are the \
+ones to read: pack_items, wait_for_answer, send_price, read_replies. \
+In Go: go tool pprof -top -cum …/debug/pprof/goroutine"
+show 22 pprof -top -cum -nodecount=16 "$work/before.pb.gz"
+
+wait_for_leaked $(($(waiting_in wait_for_answer) + 15))
+heading "4. What grew?"
+step "second snapshot, some seconds later" snapshot after.pb.gz
+explain "The second snapshot minus the first: whatever is stable cancels out, and what remains is \
+the leak. In Go: go tool pprof -diff_base before.pb.gz after.pb.gz"
+show 22 pprof -top -cum -nodecount=16 -diff_base="$work/before.pb.gz" "$work/after.pb.gz"
+
+heading "5. By reason and channel"
+explain "The same tasks under why they wait and on which channel: one line says that so many wait \
+to receive from \"answers\". In Go: go tool pprof -tagroot=…, for labels that a program sets itself; \
+here every task has them."
+show 30 pprof -top -cum -nodecount=22 -tagroot=state,channel "$work/after.pb.gz"
+
+heading "6. The channels themselves"
+explain "Each queue with its length, capacity and waiters on both sides. The service's own ring \
+buffer, \"intake\", is there too: it was described to taskprof in ten lines. At the end: channels \
+closed twice, where Go would have panicked, with both places. Go has nothing like it."
+show 44 fetch "${url}channel?debug=1"
+
+heading "What the service says that it leaked"
+if $keep; then
+    pid=$service
+    service=
+    trap - EXIT INT TERM
+    explain "It keeps running, and leaking:"
+    printf '\n  endpoint: %s\n  its log:  %s\n  stop it:  kill %s\n' "$url" "$work/orders.log" "$pid"
+    exit 0
+fi
+explain "The truth to compare with, printed at its end:"
+echo
+stop_service
+grep -E '^(leaked|misused|shipped)' "$work/orders.log" || die "it did not end as it should"
+printf '\nThe endpoint was %s; samples/demo.sh --keep leaves it open for you.\n' "$url"

@@ -1,0 +1,102 @@
+#!/bin/sh
+# Installs the Debian packages that a purpose needs; asks nothing, and is silent when all are there.
+#
+#     scripts/deps.sh build tests
+#
+# The lists of packages are here and nowhere else.
+
+set -eu
+
+packages_of() {
+    case $1 in
+    build) # the library and the command
+        echo build-essential cmake ninja-build pkg-config libmicrohttpd-dev libprotobuf-c-dev \
+            protobuf-c-compiler protobuf-compiler zlib1g-dev libdw-dev libelf-dev
+        ;;
+    samples) # what samples/ needs besides
+        echo libst-dev
+        ;;
+    demo) # samples/demo.sh
+        echo curl golang-go
+        ;;
+    tests) # unit and end-to-end tests, with the programs that check the library's output
+        echo bats libcmocka-dev elfutils binutils gdb g++ jq curl golang-go file \
+            golang-github-google-pprof-dev protobuf-compiler libst-dev
+        ;;
+    ci) # checks of the source, sanitizers, the other architecture
+        echo clang clang-format clang-tidy shellcheck git gcc-aarch64-linux-gnu \
+            libc6-dev-arm64-cross
+        ;;
+    *)
+        return 1
+        ;;
+    esac
+}
+
+say() {
+    echo "deps: $*" >&2
+}
+
+usage() {
+    say "$1"
+    say "usage: scripts/deps.sh LIST…, lists: build samples demo tests ci"
+    exit 2
+}
+
+is_installed() {
+    # A virtual or renamed package counts under the name that is asked for.
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+[ $# -gt 0 ] || usage "no list given"
+wanted=
+for list in "$@"; do
+    packages=$(packages_of "$list") || usage "there is no list '$list'"
+    wanted="$wanted $packages"
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    say "this is no Debian: apt-get and dpkg-query are missing."
+    say "Install what stands for these packages by other means:$wanted"
+    exit 1
+fi
+
+missing=
+for package in $wanted; do
+    case " $missing " in *" $package "*) continue ;; esac
+    is_installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        say "these packages are missing, and without sudo only root can install them:$missing"
+        say "As root: apt-get install$missing"
+        exit 1
+    fi
+    as_root=sudo
+    sudo -n true 2>/dev/null || say "sudo may ask for your password"
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+run() {
+    # No question from debconf or from a changed configuration file; waits for another apt to end.
+    # shellcheck disable=SC2086 # empty for root
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold -q -y "$@" \
+        >"$log" 2>&1 </dev/null
+}
+fail() {
+    say "$1; apt-get said:"
+    tail -n 20 "$log" >&2
+    exit 1
+}
+
+say "installing$missing"
+# Lists that are there may still do when there is no network.
+update_failed=
+run update || update_failed=" (and apt-get update had failed: is there a network?)"
+# shellcheck disable=SC2086 # a list of words
+run install --no-install-recommends $missing || fail "could not install$missing$update_failed"
