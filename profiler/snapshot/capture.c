@@ -1,0 +1,84 @@
+#include "profiler/snapshot/capture.h"
+
+#include "profiler/base/memory.h"
+#include "profiler/base/safe_read.h"
+#include "profiler/unwind/maps.h"
+
+#include <string.h>
+
+// Most stacks are whole in the first; the last is glibc's default size of a thread's stack.
+static const size_t copy_sizes[] = {16 << 10, 256 << 10, 8 << 20};
+
+#define COPY_MAX ((size_t)8 << 20)
+
+void capture_begin(struct capture *capture)
+{
+    capture->maps_are_fresh = false;
+}
+
+static void freshen(struct capture *capture)
+{
+    if (!capture->maps_are_fresh)
+        maps_refresh(); // where /proc is hidden, the old picture has to do
+    capture->maps_are_fresh = true;
+}
+
+static stack_id capture_copied(struct capture *capture, const struct arch_regs *regs,
+                               unsigned known, bool pc_is_exact)
+{
+    if (!capture->copy)
+        capture->copy = memory_map(COPY_MAX);
+    if (!capture->copy)
+        return 0;
+    unsigned depth = 0, end = STACK_BAD_FRAME;
+    for (size_t i = 0; i < sizeof(copy_sizes) / sizeof(*copy_sizes); i++) {
+        ssize_t got = safe_read(regs->sp, capture->copy, copy_sizes[i]);
+        if (got <= 0)
+            return 0;
+        struct unwind_view view = {
+            .low = regs->sp, .high = regs->sp + (uintptr_t)got, .copy = capture->copy};
+        depth = unwind(regs, known, pc_is_exact, &view, capture->frames, STACK_DEPTH_MAX, &end);
+        // A frame outside the copy may be inside a larger one.
+        if (!(end & STACK_BAD_FRAME) || (size_t)got < copy_sizes[i])
+            break;
+    }
+    return stack_intern(capture->frames, depth, end);
+}
+
+stack_id capture_parked(struct capture *capture, const struct taskprof_task *task,
+                        const struct park_record *record)
+{
+    freshen(capture);
+    if (!task_owns_stack(task, record->regs.sp))
+        return capture_copied(capture, &record->regs, UNWIND_ALL_KNOWN, false);
+    struct unwind_view view = {.low = task->stack_high - task_stack_size(task),
+                               .high = task->stack_high};
+    unsigned end;
+    unsigned depth = unwind(&record->regs, UNWIND_ALL_KNOWN, false, &view, capture->frames,
+                            STACK_DEPTH_MAX, &end);
+    return stack_intern(capture->frames, depth, end);
+}
+
+stack_id capture_in_syscall(struct capture *capture, uintptr_t sp, uintptr_t pc)
+{
+    freshen(capture);
+    struct arch_regs regs = {.pc = pc, .sp = sp};
+    return capture_copied(capture, &regs, 0, true);
+}
+
+unsigned capture_waits(const struct taskprof_task *task, const struct park_record *record,
+                       struct taskprof_wait *into, unsigned max)
+{
+    unsigned count = record->waits < max ? record->waits : max;
+    size_t bytes = count * sizeof(*into);
+    uintptr_t sp = record->regs.sp, array = record->object;
+    if (!count || array % _Alignof(struct taskprof_wait) || array < sp)
+        return 0;
+    if (task_kind(task) == TASK_COROUTINE &&
+        (!task_owns_stack(task, array) || task->stack_high - array < bytes))
+        return 0;
+    if (array - sp > COPY_MAX)
+        return 0;
+    ssize_t got = safe_read(array, into, bytes);
+    return got == (ssize_t)bytes ? count : 0;
+}

@@ -1,0 +1,254 @@
+// The pass over the registry of tasks.
+
+#include "profiler/snapshot/collector.h"
+#include "profiler/tasks/task.h"
+
+#include <errno.h>
+
+enum {
+    ATTEMPTS = 3,    // at a task that parks and unparks faster than its stack is read
+    WAITS_READ = 64, // objects of one select that are looked at
+    ROUND = 64,      // one cached park of so many is checked against the kernel each time
+};
+
+static uint64_t wait_of(const struct collector *collector, uint64_t since_ns)
+{
+    uint64_t now = collector->snapshot->monotonic_ns;
+    return since_ns < now ? now - since_ns : 0;
+}
+
+// What has not changed since the last snapshot adds itself to its group. One cache line is read.
+static bool collect_unchanged(struct collector *collector, struct taskprof_task *task,
+                              uint32_t slot)
+{
+    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_acquire);
+    if (!(seq & 1) || (uint32_t)seq != task->cached_seq ||
+        task->cached_version != collector->version || task->cached_group == GROUP_NONE)
+        return false;
+    struct group_member member = {
+        .id = atomic_load_explicit(&task->id, memory_order_acquire),
+        .wait_start_ns = atomic_load_explicit(&task->since_ns, memory_order_acquire),
+        .object = atomic_load_explicit(&task->object, memory_order_acquire),
+        .channel_slot = task->cached_channel == TABLE_NONE ? GROUP_NONE : task->cached_channel >> 1,
+        .is_thread = task_kind(task) == TASK_THREAD,
+    };
+    // seq never repeats in a slot: unchanged, all of the above belongs to one park of one task.
+    if (atomic_load_explicit(&task->seq, memory_order_relaxed) != seq)
+        return false;
+    member.wait_ns = wait_of(collector, member.wait_start_ns);
+    collect_into_group(collector, task->cached_group, &member, slot);
+    if (task->cached_channel != TABLE_NONE)
+        waiters_add(&collector->waiters, member.channel_slot, task->cached_channel & 1,
+                    member.wait_ns);
+    return true;
+}
+
+// Whether the thread really is inside the park on record. One that was left by longjmp shows an sp
+// above the park's.
+static int park_is_real(const struct collector *collector, const struct taskprof_task *task,
+                        uintptr_t park_sp)
+{
+    uintptr_t sp;
+    int result = proc_thread_sp(collector->proc, task_tid(task), &sp);
+    return result < 0 ? result : sp <= park_sp || sp - park_sp > (uintptr_t)64 << 20;
+}
+
+// The channels of a select. Its group names a channel only if all its cases are of one class.
+static void collect_select(struct collector *collector, const struct taskprof_wait *waits,
+                           unsigned count, struct collected *collected)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct waits_on on = waiters_of(&collector->waiters, (uintptr_t)waits[i].object);
+        if (on.channel_slot == TABLE_NONE)
+            continue;
+        bool send = on.known_side ? on.send : waits[i].reason == TASKPROF_CHAN_SEND;
+        waiters_add(&collector->waiters, on.channel_slot, send, collected->member.wait_ns);
+        uint32_t class_id = waiters_class(&collector->waiters, on.channel_slot);
+        if (i == 0) {
+            collected->key.channel_class = class_id;
+            collected->member.channel_slot = on.channel_slot;
+        } else if (collected->key.channel_class != class_id) {
+            collected->key.channel_class = 0;
+            collected->member.channel_slot = GROUP_NONE;
+        } else if (collected->member.channel_slot != on.channel_slot) {
+            collected->member.channel_slot = GROUP_NONE;
+        }
+    }
+    collected->member.object = 0; // the array's address says nothing
+}
+
+// The group of a park that has changed, or whose group has; remembers it in the slot.
+static void collect_parked(struct collector *collector, struct taskprof_task *task,
+                           const struct park_record *record, stack_id stack,
+                           const struct taskprof_wait *waits, unsigned waits_count,
+                           struct collected *collected)
+{
+    collected->key.activity = TASK_PARKED;
+    collected->key.reason = record->reason;
+    collected->key.stack = stack;
+    collected->member.wait_start_ns = record->since_ns;
+    collected->member.wait_ns = wait_of(collector, record->since_ns);
+    collected->member.object = record->object;
+    uint32_t channel = TABLE_NONE;
+    bool is_select = record->reason == TASKPROF_SELECT;
+    if (is_select) {
+        collect_select(collector, waits, waits_count, collected);
+    } else {
+        struct waits_on on = waiters_of(&collector->waiters, record->object);
+        if (on.channel_slot != TABLE_NONE) {
+            bool send = on.known_side ? on.send : record->reason == TASKPROF_CHAN_SEND;
+            if (on.known_side)
+                collected->key.reason = send ? TASKPROF_CHAN_SEND : TASKPROF_CHAN_RECEIVE;
+            channel = on.channel_slot << 1 | send;
+            collected->member.channel_slot = on.channel_slot;
+            collected->key.channel_class = waiters_class(&collector->waiters, on.channel_slot);
+            waiters_add(&collector->waiters, on.channel_slot, send, collected->member.wait_ns);
+        }
+    }
+    uint32_t group = collect_task(collector, collected);
+    task->cached_stack = stack;
+    task->cached_seq = (uint32_t)record->seq;
+    // A select is looked at each time: its array says on which channels it waits.
+    task->cached_group = is_select ? GROUP_NONE : group;
+    task->cached_channel = channel;
+    task->cached_version = collector->version;
+}
+
+enum outcome {
+    NOT_PARKED,
+    PARKED,
+    MOVED,
+    GONE
+};
+
+// Reads a pinned task's park and its stack; what was read is one instant's.
+static enum outcome read_park(struct collector *collector, struct taskprof_task *task,
+                              struct park_record *record, stack_id *ret_stack,
+                              struct taskprof_wait *waits, unsigned *ret_waits)
+{
+    bool is_thread = task_kind(task) == TASK_THREAD;
+    enum outcome outcome = NOT_PARKED;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (!park_read(task, record)) {
+            if (!(atomic_load_explicit(&task->seq, memory_order_relaxed) & 1))
+                return outcome;
+            outcome = MOVED;
+            continue;
+        }
+        bool cached = (uint32_t)record->seq == task->cached_seq;
+        *ret_stack =
+            cached ? task->cached_stack : capture_parked(&collector->capture, task, record);
+        *ret_waits =
+            record->reason == TASKPROF_SELECT ? capture_waits(task, record, waits, WAITS_READ) : 0;
+        int real = is_thread && !cached ? park_is_real(collector, task, record->regs.sp) : 1;
+        // Acquire on every word of the stack keeps this look behind them.
+        if (atomic_load_explicit(&task->seq, memory_order_relaxed) != record->seq) {
+            outcome = MOVED;
+            continue;
+        }
+        return real < 0 ? GONE : real ? PARKED : NOT_PARKED;
+    }
+    return outcome;
+}
+
+void collect_changed(struct collector *collector, struct taskprof_task *task)
+{
+    if (!task_pin(task))
+        return;
+    struct collected collected = {
+        .slot = task->slot,
+        .key = {.creation = task->creation, .activity = TASK_SUSPENDED},
+        .member = {.id = atomic_load_explicit(&task->id, memory_order_relaxed),
+                   .channel_slot = GROUP_NONE,
+                   .is_thread = task_kind(task) == TASK_THREAD},
+    };
+    struct park_record record;
+    stack_id stack = 0;
+    struct taskprof_wait waits[WAITS_READ];
+    unsigned waits_count = 0;
+    enum outcome outcome = NOT_PARKED;
+    if (atomic_load_explicit(&task->state, memory_order_relaxed) == TASK_STARTING)
+        collected.key.activity = TASK_NOT_STARTED;
+    else
+        outcome = read_park(collector, task, &record, &stack, waits, &waits_count);
+
+    if (outcome == PARKED) {
+        collect_parked(collector, task, &record, stack, waits, waits_count, &collected);
+    } else if (outcome == MOVED) {
+        collector->snapshot->moved++;
+        collected.key.activity = TASK_RUNNING;
+        collect_task(collector, &collected);
+    } else if (outcome == NOT_PARKED) {
+        pid_t tid = task_tid(task);
+        if (collected.member.is_thread && tid &&
+            collect_thread(collector, tid, &collected) == -ESRCH)
+            outcome = GONE;
+        else
+            collect_task(collector, &collected);
+    }
+    task_unpin(task);
+    // A thread that ended without its destructors (a bare exit system call): nobody else will.
+    if (outcome == GONE)
+        task_end(task);
+}
+
+// A cached park is believed, but a few of them are checked each time, so that one that was left by
+// longjmp after it was first seen does not stay for ever.
+static bool due_for_check(const struct collector *collector, const struct taskprof_task *task,
+                          uint32_t slot)
+{
+    return (slot + collector->round) % ROUND == 0 &&
+           park_is_real(collector, task,
+                        atomic_load_explicit(&task->regs[1], memory_order_relaxed)) != 1;
+}
+
+// Notes a thread's tid as known. false: taskprof's own, or one that has not started: not collected
+// in this pass.
+static bool register_thread(struct collector *collector, const struct taskprof_task *task,
+                            uint32_t slot)
+{
+    pid_t tid = task_tid(task);
+    // Until it runs, its slot and its tid can't be brought together: see collect_starting.
+    struct table *table = tid ? &collector->registered : &collector->starting;
+    if (!table_put(table, tid ? (uint64_t)tid : slot, slot))
+        collector->out_of_memory = true;
+    return tid && task_kind(task) != TASK_OWN;
+}
+
+void collect_registered(struct collector *collector)
+{
+    uint32_t high = slab_high(&task_slab);
+    collector->round++;
+    for (uint32_t slot = 0; slot < high; slot++) {
+        struct taskprof_task *task = slab_at(&task_slab, slot);
+        // Acquire: pairs with the release of task_new and task_live.
+        uint8_t state = task ? atomic_load_explicit(&task->state, memory_order_acquire) : TASK_FREE;
+        if (state != TASK_LIVE && state != TASK_STARTING)
+            continue;
+        if (task_kind(task) != TASK_COROUTINE) {
+            if (!register_thread(collector, task, slot))
+                continue;
+            if (due_for_check(collector, task, slot))
+                task->cached_seq = 0;
+        }
+        if (!collect_unchanged(collector, task, slot))
+            collect_changed(collector, task);
+    }
+}
+
+void collect_starting(struct collector *collector)
+{
+    for (size_t i = 0; i < collector->starting.capacity; i++) {
+        if (!collector->starting.entries[i].used)
+            continue;
+        uint32_t slot = (uint32_t)collector->starting.entries[i].key;
+        struct taskprof_task *task = slab_at(&task_slab, slot);
+        pid_t tid = task_tid(task);
+        if (tid && !table_put(&collector->registered, (uint64_t)tid, slot))
+            collector->out_of_memory = true;
+        if (task_kind(task) == TASK_OWN)
+            continue;
+        collector->not_started += tid == 0;
+        collect_changed(collector, task);
+    }
+}

@@ -1,0 +1,98 @@
+// Threads outside any park, and those that never called the library: what /proc tells of them.
+
+#include "profiler/base/memory.h"
+#include "profiler/snapshot/collector.h"
+#include "profiler/tasks/task.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum {
+    FIRST_TIDS = 256
+};
+
+int collect_thread(struct collector *collector, pid_t tid, struct collected *ret)
+{
+    struct proc_thread thread;
+    int result = proc_thread_look(collector->proc, tid, &thread);
+    if (result < 0)
+        return result;
+    const struct thread_seen *known =
+        threads_seen_find(&collector->threads, tid, thread.start_ticks);
+    struct thread_seen note = {
+        .tid = tid, .start_ticks = thread.start_ticks, .timeslices = thread.timeslices};
+    if (!ret->member.id) {
+        note.id = known && known->id ? known->id : task_next_id();
+        ret->member.id = note.id;
+    }
+    ret->ran = thread.timeslices != 0;
+    ret->key.activity = thread.activity;
+    if (thread.activity == TASK_IN_SYSCALL) {
+        ret->key.syscall = thread.syscall;
+        struct proc_thread again;
+        if (known && known->stack && thread.timeslices && known->timeslices == thread.timeslices) {
+            note.stack = known->stack;
+        } else {
+            note.stack = capture_in_syscall(&collector->capture, thread.sp, thread.pc);
+            // The thread may have gone on while it was read. What can be told: whether it did.
+            if (proc_thread_look(collector->proc, tid, &again) < 0 || again.sp != thread.sp ||
+                again.pc != thread.pc || again.timeslices != thread.timeslices) {
+                note.stack = 0;
+                ret->key.activity = TASK_RUNNING;
+                ret->key.syscall = 0;
+                collector->snapshot->moved++;
+            }
+        }
+        ret->key.stack = note.stack;
+    }
+    threads_seen_note(&collector->threads, &note);
+    return 0;
+}
+
+void collect_list_tids(struct collector *collector)
+{
+    collector->tids_count = 0;
+    while (collector->proc >= 0) {
+        ssize_t count =
+            proc_threads_list(collector->proc, collector->tids, collector->tids_capacity);
+        if (count < 0)
+            return;
+        if ((size_t)count <= collector->tids_capacity) {
+            collector->tids_count = (size_t)count;
+            return;
+        }
+        size_t capacity = (size_t)count * 2 > FIRST_TIDS ? (size_t)count * 2 : FIRST_TIDS;
+        memory_unmap(collector->tids, collector->tids_capacity * sizeof(pid_t));
+        collector->tids = memory_map(capacity * sizeof(pid_t));
+        collector->tids_capacity = collector->tids ? capacity : 0;
+        if (!collector->tids) {
+            collector->out_of_memory = true;
+            return;
+        }
+    }
+}
+
+// A thread that was created through the library and has not run yet was counted with its slot.
+static bool is_not_started(struct collector *collector, const struct collected *thread)
+{
+    if (!collector->not_started || thread->ran)
+        return false;
+    collector->not_started--;
+    return true;
+}
+
+void collect_strangers(struct collector *collector)
+{
+    for (size_t i = 0; i < collector->tids_count; i++) {
+        pid_t tid = collector->tids[i];
+        if (table_get(&collector->registered, (uint64_t)tid) != TABLE_NONE)
+            continue;
+        struct collected collected = {
+            .slot = SLOT_IS_TID | (uint32_t)tid,
+            .member = {.channel_slot = GROUP_NONE, .is_thread = true},
+        };
+        if (collect_thread(collector, tid, &collected) == 0 &&
+            !is_not_started(collector, &collected))
+            collect_task(collector, &collected);
+    }
+}

@@ -1,0 +1,62 @@
+// The collector: what is kept between snapshots, and the one under way. Under one lock.
+
+#pragma once
+
+#include "profiler/base/lock.h"
+#include "profiler/snapshot/capture.h"
+#include "profiler/snapshot/groups.h"
+#include "profiler/snapshot/threads_seen.h"
+#include "profiler/snapshot/waiters.h"
+
+struct collector {
+    // Kept. The version grows when what tasks have cached (their group, their channel) is void.
+    uint32_t version;
+    struct groups groups;
+    struct waiters waiters;
+    struct threads_seen threads;
+    struct capture capture;
+    pid_t *tids; // room for a listing of /proc/self/task
+    size_t tids_capacity;
+    struct table registered; // tids that have a slot, for the snapshot under way
+    struct table starting;   // slots of threads that have none yet
+    uint64_t round;          // of checks whether a cached park is still real
+
+    // Of the snapshot under way.
+    struct snapshot *snapshot;
+    unsigned flags;
+    int proc;           // /proc/self/task, or a negative errno
+    size_t tids_count;  // listed before the registry was read
+    size_t not_started; // threads that were seen created and not yet running
+    bool out_of_memory;
+};
+
+// One more task into the snapshot: its group's sums, its channel's, and the list if one is asked.
+// Returns the group's number.
+struct collected {
+    struct group_key key;
+    struct group_member member;
+    uint32_t slot; // for snapshot_task.slot
+    bool ran;      // it has run at least once; of a thread outside any park
+};
+uint32_t collect_task(struct collector *collector, const struct collected *task);
+void collect_into_group(struct collector *collector, uint32_t group,
+                        const struct group_member *member, uint32_t slot);
+
+// The steps, in this order. A thread that starts meanwhile must be met once: the listing comes
+// first, so that it has no thread younger than the registry's; threads that were created and have
+// not yet told their tid are looked at last but one; what is then still unknown never called the
+// library.
+void collect_list_tids(struct collector *collector);
+void collect_registered(struct collector *collector);
+void collect_starting(struct collector *collector);
+void collect_strangers(struct collector *collector);
+
+// One task that has a slot, by the long way: pinned, its park read, its stack captured.
+void collect_changed(struct collector *collector, struct taskprof_task *task);
+
+// A thread outside any park: what it does and where, into `ret`; an id too, if that has none.
+// -ESRCH: it is gone.
+int collect_thread(struct collector *collector, pid_t tid, struct collected *ret);
+
+// In snapshot_task.slot: the rest is a tid, not a slot's index.
+#define SLOT_IS_TID 0x80000000u

@@ -1,0 +1,102 @@
+#include "profiler/snapshot/groups.h"
+
+#include "profiler/base/hash.h"
+#include "profiler/base/memory.h"
+
+#include <string.h>
+
+#define SECOND 1000000000ull
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+
+const uint64_t snapshot_age_limits_ns[SNAPSHOT_AGES - 1] = {
+    SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 24 * HOUR,
+};
+
+enum {
+    FIRST_GROUPS = 64,
+    FORGET_ABOVE = 4096
+};
+
+_Static_assert(sizeof(struct group_key) == 16, "no padding: keys are hashed and compared as bytes");
+
+static bool reserve(struct groups *groups)
+{
+    if (groups->count < groups->capacity)
+        return true;
+    size_t capacity = groups->capacity ? groups->capacity * 2 : FIRST_GROUPS;
+    struct group *list = memory_map(capacity * sizeof(*list));
+    if (!list)
+        return false;
+    if (groups->count)
+        memcpy(list, groups->list, groups->count * sizeof(*list));
+    memory_unmap(groups->list, groups->capacity * sizeof(*list));
+    groups->list = list;
+    groups->capacity = capacity;
+    return true;
+}
+
+uint32_t groups_find(struct groups *groups, const struct group_key *key)
+{
+    uint64_t hash = hash_bytes(key, sizeof(*key));
+    uint32_t first = table_get(&groups->by_hash, hash);
+    for (uint32_t at = first; at != TABLE_NONE; at = groups->list[at].next)
+        if (memcmp(&groups->list[at].key, key, sizeof(*key)) == 0)
+            return at;
+    if (groups->count >= GROUP_NONE || !reserve(groups))
+        return GROUP_NONE;
+    uint32_t number = (uint32_t)groups->count;
+    if (!table_put(&groups->by_hash, hash, number))
+        return GROUP_NONE;
+    groups->list[number] = (struct group){.key = *key, .next = first};
+    groups->count++;
+    return number;
+}
+
+void groups_add(struct group *group, const struct group_member *member, uint64_t since_ns)
+{
+    if (group->count == 0) {
+        group->object = member->object;
+        group->channel_slot = member->channel_slot;
+        group->oldest_task = member->id;
+    }
+    group->count++;
+    group->threads += member->is_thread;
+    if (group->object != member->object)
+        group->object = 0;
+    if (group->channel_slot != member->channel_slot)
+        group->channel_slot = GROUP_NONE;
+    group->wait_sum_ns += member->wait_ns;
+    if (member->wait_ns > group->wait_max_ns) {
+        group->wait_max_ns = member->wait_ns;
+        group->oldest_task = member->id;
+    }
+    if (!member->wait_start_ns)
+        return;
+    group->stuck_since += member->wait_start_ns < since_ns;
+    int age = 0;
+    while (age < SNAPSHOT_AGES - 1 && member->wait_ns >= snapshot_age_limits_ns[age])
+        age++;
+    group->ages[age]++;
+}
+
+bool groups_begin(struct groups *groups)
+{
+    size_t empty = 0;
+    for (size_t i = 0; i < groups->count; i++) {
+        struct group *group = &groups->list[i];
+        empty += group->count == 0;
+        *group = (struct group){.key = group->key, .next = group->next};
+    }
+    if (groups->count <= FORGET_ABOVE || empty <= groups->count / 2)
+        return false;
+    groups_forget(groups);
+    return true;
+}
+
+void groups_forget(struct groups *groups)
+{
+    memory_unmap(groups->list, groups->capacity * sizeof(*groups->list));
+    table_release(&groups->by_hash);
+    *groups = (struct groups){0};
+}

@@ -1,0 +1,62 @@
+// Groups of tasks that look the same: the collector's running sums.
+//
+// Groups keep their numbers from one snapshot to the next, so that a task that has not changed adds
+// itself to its group without a look-up. The collector's alone, under its lock.
+
+#pragma once
+
+#include "profiler/base/table.h"
+#include "profiler/snapshot/snapshot.h"
+
+#define GROUP_NONE UINT32_MAX
+
+// What makes two tasks look the same.
+struct group_key {
+    stack_id stack;
+    stack_id creation;
+    uint32_t channel_class;
+    uint16_t syscall;
+    uint8_t activity;
+    uint8_t reason;
+};
+
+struct group {
+    struct group_key key;
+    uint32_t next;         // the next one with the same hash
+    uint32_t channel_slot; // of the channel that all so far wait on; see GROUP_* below
+    uintptr_t object;      // what all so far wait on
+    uint64_t count;
+    uint64_t threads;
+    uint64_t wait_sum_ns;
+    uint64_t wait_max_ns;
+    uint64_t oldest_task;
+    uint64_t stuck_since;
+    uint64_t ages[SNAPSHOT_AGES];
+};
+
+struct groups {
+    struct group *list; // grows, may move: no pointer into it outlives groups_find
+    size_t count;
+    size_t capacity;
+    struct table by_hash; // hash of the key → number of the first group with it
+};
+
+// The number of the group with this key, made if there is none. GROUP_NONE: out of memory.
+uint32_t groups_find(struct groups *groups, const struct group_key *key);
+
+// One task more.
+struct group_member {
+    uint64_t id;
+    uint64_t wait_ns;       // 0 when not parked
+    uint64_t wait_start_ns; // likewise
+    uintptr_t object;
+    uint32_t channel_slot; // index in channel_slab, or GROUP_NONE
+    bool is_thread;
+};
+void groups_add(struct group *group, const struct group_member *member, uint64_t since_ns);
+
+// Sets all sums to zero. When most groups were empty, forgets all of them and returns true: numbers
+// given before are void then.
+bool groups_begin(struct groups *groups);
+
+void groups_forget(struct groups *groups);

@@ -1,0 +1,38 @@
+// What the kernel tells of this process's threads, without stopping them: /proc/self/task.
+//
+// Reads with system calls into buffers on the stack: no stdio, no malloc. Values are hostile input
+// like any other.
+
+#pragma once
+
+#include "profiler/snapshot/snapshot.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// A thread as it was a moment ago.
+struct proc_thread {
+    enum task_activity activity; // TASK_RUNNING, TASK_IN_SYSCALL or TASK_UNREADABLE
+    uint16_t syscall;            // of TASK_IN_SYSCALL
+    uintptr_t sp;                // 0: not known (running)
+    uintptr_t pc;
+    uint64_t start_ticks; // its start, in clock ticks after boot: tells a reused tid apart
+    uint64_t timeslices;  // how often it ran; unchanged: it has not run since. 0: not known
+};
+
+// /proc/self/task, for the calls below; -errno where a sandbox hides it. To be closed by the
+// caller.
+int proc_threads_open(void);
+
+// The process's tids into `into`, at most `max`; how many there are, or a negative errno.
+ssize_t proc_threads_list(int directory, pid_t *into, size_t max);
+
+// Looks at one thread. 0; -ESRCH: it is gone.
+int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret);
+
+// Its sp, if it sits in a system call; 0 if it runs, or if that can't be told. -ESRCH: it is gone.
+int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp);
+
+// Its name (comm) into `into`, NUL-terminated; "" if that can't be told.
+void proc_thread_name(pid_t tid, char into[TASKPROF_NAME_SIZE]);

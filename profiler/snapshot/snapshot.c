@@ -1,0 +1,234 @@
+// Taking a snapshot, start to end, and giving it back.
+
+#include "profiler/snapshot/snapshot.h"
+
+#include "profiler/base/clock.h"
+#include "profiler/base/sort.h"
+#include "profiler/snapshot/collector.h"
+#include "profiler/symbols/symbols.h"
+#include "profiler/tasks/fork.h"
+#include "profiler/tasks/task.h"
+#include "profiler/unwind/unwind.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct lock collector_lock = LOCK_INIT; // guards `collector`
+static struct collector collector = {.version = 1};
+
+void collect_into_group(struct collector *into, uint32_t number, const struct group_member *member,
+                        uint32_t slot)
+{
+    struct snapshot *snapshot = into->snapshot;
+    struct group *group = &into->groups.list[number];
+    groups_add(group, member, snapshot->since_ns);
+    snapshot->tasks++;
+    if (!(into->flags & SNAPSHOT_TASKS))
+        return;
+    size_t room = snapshot->task_list_bytes / sizeof(struct snapshot_task);
+    if (snapshot->task_count >= room) {
+        into->out_of_memory = true;
+        return;
+    }
+    snapshot->task_list[snapshot->task_count++] = (struct snapshot_task){
+        .id = member->id,
+        .wait_start_ns = member->wait_start_ns,
+        .group = number,
+        .slot = slot,
+    };
+}
+
+uint32_t collect_task(struct collector *into, const struct collected *task)
+{
+    uint32_t number = groups_find(&into->groups, &task->key);
+    if (number == GROUP_NONE)
+        into->out_of_memory = true;
+    else
+        collect_into_group(into, number, &task->member, task->slot);
+    return number;
+}
+
+static void export_group(const struct collector *from, const struct group *group,
+                         struct snapshot_group *into)
+{
+    uint32_t channel = SNAPSHOT_NO_CHANNEL;
+    if (group->channel_slot < from->waiters.slots)
+        channel = from->waiters.position[group->channel_slot];
+    *into = (struct snapshot_group){
+        .stack = group->key.stack,
+        .creation = group->key.creation,
+        .channel_class = group->key.channel_class,
+        .channel = channel,
+        .activity = group->key.activity,
+        .reason = group->key.reason,
+        .syscall = group->key.syscall,
+        .object = group->object,
+        .count = group->count,
+        .threads = group->threads,
+        .wait_sum_ns = group->wait_sum_ns,
+        .wait_max_ns = group->wait_max_ns,
+        .oldest_task = group->oldest_task,
+        .stuck_since = group->stuck_since,
+    };
+    memcpy(into->ages, group->ages, sizeof(into->ages));
+}
+
+static void add_to_totals(struct snapshot *snapshot, const struct snapshot_group *group)
+{
+    snapshot->threads += group->threads;
+    snapshot->coroutines += group->count - group->threads;
+    if (group->activity == TASK_PARKED)
+        snapshot->parked += group->count;
+    if (group->activity == TASK_UNREADABLE)
+        snapshot->unreadable += group->count;
+    if (stack_get(group->stack)->end != STACK_WHOLE)
+        snapshot->truncated += group->count;
+}
+
+// The groups that have members, most first, and the task list's references to them.
+static int export_groups(const struct collector *from, struct snapshot *snapshot)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < from->groups.count; i++)
+        count += from->groups.list[i].count != 0;
+    struct sort_item *order = arena_alloc(&snapshot->arena, count * sizeof(*order));
+    uint32_t *moved_to = arena_alloc(&snapshot->arena, from->groups.count * sizeof(*moved_to));
+    snapshot->groups = arena_alloc(&snapshot->arena, count * sizeof(*snapshot->groups));
+    if (!order || !moved_to || !snapshot->groups)
+        return -ENOMEM;
+    size_t at = 0;
+    for (size_t i = 0; i < from->groups.count; i++)
+        if (from->groups.list[i].count)
+            order[at++] =
+                (struct sort_item){.key = from->groups.list[i].count, .index = (uint32_t)i};
+    sort_descending(order, count);
+    for (size_t i = 0; i < count; i++) {
+        export_group(from, &from->groups.list[order[i].index], &snapshot->groups[i]);
+        moved_to[order[i].index] = (uint32_t)i;
+        add_to_totals(snapshot, &snapshot->groups[i]);
+    }
+    snapshot->group_count = count;
+    for (size_t i = 0; i < snapshot->task_count; i++)
+        snapshot->task_list[i].group = moved_to[snapshot->task_list[i].group];
+    return 0;
+}
+
+// Room for every task that can be met: those with slots, and as many threads as /proc may add.
+static int prepare_list(struct snapshot *snapshot)
+{
+    enum {
+        STRANGERS = 65536
+    };
+    size_t bytes = ((size_t)slab_high(&task_slab) + STRANGERS) * sizeof(struct snapshot_task);
+    snapshot->task_list = memory_map(bytes); // untouched pages cost nothing
+    if (!snapshot->task_list)
+        return -ENOMEM;
+    snapshot->task_list_bytes = bytes;
+    return 0;
+}
+
+static int collect(struct collector *into, struct snapshot *snapshot)
+{
+    bool objects_changed;
+    int result = waiters_begin(&into->waiters, snapshot, &objects_changed);
+    if (result < 0)
+        return result;
+    bool groups_void = groups_begin(&into->groups);
+    if (objects_changed || groups_void)
+        into->version++;
+    threads_seen_begin(&into->threads);
+    capture_begin(&into->capture);
+    table_clear(&into->registered);
+    table_clear(&into->starting);
+    into->not_started = 0;
+    into->out_of_memory = false;
+    into->proc = proc_threads_open();
+    collect_list_tids(into);
+    collect_registered(into);
+    collect_starting(into);
+    collect_strangers(into);
+    if (into->proc >= 0)
+        close(into->proc);
+    if (into->out_of_memory)
+        return -ENOMEM;
+    result = waiters_finish(&into->waiters, snapshot);
+    if (result == 0)
+        result = export_groups(into, snapshot);
+    int mappings = maps_list(&snapshot->arena, &snapshot->mappings, &snapshot->main_mapping);
+    snapshot->mapping_count = mappings > 0 ? (size_t)mappings : 0;
+    return result;
+}
+
+int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
+{
+    int saved = errno;
+    struct snapshot *snapshot = memory_map(sizeof(*snapshot));
+    if (!snapshot)
+        return -ENOMEM;
+    fork_child_hook(snapshot_after_fork);
+    lock_acquire(&collector_lock);
+    int result = flags & SNAPSHOT_TASKS ? prepare_list(snapshot) : 0;
+    snapshot->since_ns = since_ns;
+    snapshot->time_ns = clock_realtime_ns();
+    snapshot->monotonic_ns = clock_monotonic_ns();
+    if (result == 0) {
+        collector.flags = flags;
+        collector.snapshot = snapshot;
+        result = collect(&collector, snapshot);
+        collector.snapshot = NULL;
+    }
+    snapshot->created = task_ids();
+    snapshot->duration_ns = clock_monotonic_ns() - snapshot->monotonic_ns;
+    lock_release(&collector_lock);
+    errno = saved;
+    if (result < 0) {
+        snapshot_free(snapshot);
+        return result;
+    }
+    *ret = snapshot;
+    return 0;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    memory_unmap(snapshot->task_list, snapshot->task_list_bytes);
+    arena_release(&snapshot->arena);
+    memory_unmap(snapshot, sizeof(*snapshot));
+}
+
+bool snapshot_task_details(const struct snapshot_task *task, struct task_details *ret)
+{
+    if (task->slot & SLOT_IS_TID) {
+        *ret = (struct task_details){.tid = (pid_t)(task->slot & ~SLOT_IS_TID)};
+        proc_thread_name(ret->tid, ret->name);
+        return ret->name[0] != '\0';
+    }
+    struct taskprof_task *slot = slab_at(&task_slab, task->slot);
+    if (!slot || !task_pin(slot))
+        return false;
+    bool same = atomic_load_explicit(&slot->id, memory_order_relaxed) == task->id;
+    if (same) {
+        *ret = (struct task_details){
+            .parent = slot->parent, .created_ns = slot->created_ns, .tid = task_tid(slot)};
+        task_name(slot, ret->name);
+    }
+    task_unpin(slot);
+    if (same && !ret->name[0] && ret->tid)
+        proc_thread_name(ret->tid, ret->name);
+    return same;
+}
+
+void snapshot_after_fork(void)
+{
+    maps_after_fork();
+    unwind_after_fork();
+    symbols_after_fork();
+    channels_after_fork();
+    // A snapshot that was under way in the parent left this half done: begin anew. Its memory is
+    // given up, for nobody can tell which of it was in use.
+    lock_reset(&collector_lock);
+    collector = (struct collector){.version = collector.version + 1};
+}

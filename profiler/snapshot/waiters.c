@@ -1,0 +1,130 @@
+#include "profiler/snapshot/waiters.h"
+
+#include "profiler/base/sort.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool index_objects(struct table *objects, uint32_t slot, const struct channel *channel)
+{
+    if (!table_put(objects, channel->object, slot << 2))
+        return false;
+    for (int i = 0; i < CHANNEL_WAITS; i++) {
+        uint32_t side = channel->wait_is_send[i] ? 3 : 2;
+        if (channel->waits[i] && !table_put(objects, channel->waits[i], slot << 2 | side))
+            return false;
+    }
+    return true;
+}
+
+static void read_channel(const struct channel *channel, struct snapshot_channel *into)
+{
+    into->id = atomic_load_explicit(&channel->id, memory_order_relaxed);
+    into->object = channel->object;
+    into->channel_class = channel->class_id;
+    into->creation = channel->creation;
+    into->created_ns = channel->created_ns;
+    into->created_by = channel->created_by;
+    memcpy(into->name, channel->name, sizeof(into->name));
+    for (int i = 0; i < CHANNEL_WAITS; i++)
+        into->foreign |= channel->waits[i] != 0;
+    channel->read(channel, &into->reading);
+}
+
+int waiters_begin(struct waiters *waiters, struct snapshot *snapshot, bool *ret_changed)
+{
+    uint32_t version = channel_version();
+    uint32_t high = slab_high(&channel_slab);
+    *ret_changed = !waiters->valid || waiters->version != version;
+    if (*ret_changed)
+        table_clear(&waiters->objects);
+    waiters->valid = false;
+    waiters->slots = high;
+    waiters->count = 0;
+    waiters->position = arena_alloc(&snapshot->arena, high * sizeof(*waiters->position));
+    waiters->channels = arena_alloc(&snapshot->arena, high * sizeof(*waiters->channels));
+    if (!waiters->position || !waiters->channels)
+        return -ENOMEM;
+    for (uint32_t slot = 0; slot < high; slot++) {
+        waiters->position[slot] = TABLE_NONE;
+        struct channel *channel = slab_at(&channel_slab, slot);
+        if (!channel || !channel_pin(channel))
+            continue;
+        waiters->position[slot] = (uint32_t)waiters->count;
+        read_channel(channel, &waiters->channels[waiters->count++]);
+        bool indexed = !*ret_changed || index_objects(&waiters->objects, slot, channel);
+        channel_unpin(channel);
+        if (!indexed)
+            return -ENOMEM;
+    }
+    waiters->version = version;
+    waiters->valid = true;
+    return 0;
+}
+
+struct waits_on waiters_of(const struct waiters *waiters, uintptr_t object)
+{
+    uint32_t found = object ? table_get(&waiters->objects, object) : TABLE_NONE;
+    if (found == TABLE_NONE)
+        return (struct waits_on){.channel_slot = TABLE_NONE};
+    return (struct waits_on){
+        .channel_slot = found >> 2, .known_side = found & 2, .send = found & 1};
+}
+
+static struct snapshot_channel *channel_of(const struct waiters *waiters, uint32_t slot)
+{
+    if (slot >= waiters->slots || waiters->position[slot] == TABLE_NONE)
+        return NULL;
+    return &waiters->channels[waiters->position[slot]];
+}
+
+void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send, uint64_t wait_ns)
+{
+    struct snapshot_channel *channel = channel_of(waiters, channel_slot);
+    if (!channel)
+        return;
+    if (send)
+        channel->senders++;
+    else
+        channel->receivers++;
+    channel->wait_sum_ns += wait_ns;
+    if (wait_ns > channel->wait_max_ns)
+        channel->wait_max_ns = wait_ns;
+}
+
+uint32_t waiters_class(const struct waiters *waiters, uint32_t channel_slot)
+{
+    const struct snapshot_channel *channel = channel_of(waiters, channel_slot);
+    return channel ? channel->channel_class : 0;
+}
+
+int waiters_finish(struct waiters *waiters, struct snapshot *snapshot)
+{
+    size_t count = waiters->count;
+    struct sort_item *order = arena_alloc(&snapshot->arena, count * sizeof(*order));
+    uint32_t *moved_to = arena_alloc(&snapshot->arena, count * sizeof(*moved_to));
+    struct snapshot_channel *sorted = arena_alloc(&snapshot->arena, count * sizeof(*sorted));
+    if (!order || !moved_to || !sorted)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        order[i] =
+            (struct sort_item){.key = waiters->channels[i].senders + waiters->channels[i].receivers,
+                               .index = (uint32_t)i};
+    sort_descending(order, count);
+    for (size_t i = 0; i < count; i++) {
+        sorted[i] = waiters->channels[order[i].index];
+        moved_to[order[i].index] = (uint32_t)i;
+    }
+    for (uint32_t slot = 0; slot < waiters->slots; slot++)
+        if (waiters->position[slot] != TABLE_NONE)
+            waiters->position[slot] = moved_to[waiters->position[slot]];
+    snapshot->channels = sorted;
+    snapshot->channel_count = count;
+    return 0;
+}
+
+void waiters_forget(struct waiters *waiters)
+{
+    table_release(&waiters->objects);
+    *waiters = (struct waiters){0};
+}

@@ -1,0 +1,44 @@
+// Channels in a snapshot: their readings, and which of them a waiting task waits on.
+
+#pragma once
+
+#include "profiler/base/table.h"
+#include "profiler/snapshot/snapshot.h"
+
+// What an object stands for: a channel, and the side that waits there.
+struct waits_on {
+    uint32_t channel_slot; // index in channel_slab; TABLE_NONE: the object is no channel's
+    bool known_side;       // the object tells the side, whatever the park's reason
+    bool send;
+};
+
+struct waiters {
+    uint32_t version;     // of the channel registry that `objects` was made from
+    bool valid;           // `objects` was ever made
+    struct table objects; // address → channel slot << 2 | known side << 1 | send
+
+    // For the snapshot under way:
+    struct snapshot_channel *channels; // in the snapshot's arena
+    size_t count;
+    uint32_t *position; // channel slot → index in channels; TABLE_NONE
+    uint32_t slots;     // length of `position`
+};
+
+// Reads every channel into the snapshot's arena. *ret_changed: objects may mean something else than
+// they did in the last snapshot. 0 or -ENOMEM.
+int waiters_begin(struct waiters *waiters, struct snapshot *snapshot, bool *ret_changed);
+
+// What an object stands for.
+struct waits_on waiters_of(const struct waiters *waiters, uintptr_t object);
+
+// One task waits on this channel since wait_ns.
+void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send, uint64_t wait_ns);
+
+// The channel's class, 0 if it is not in this snapshot.
+uint32_t waiters_class(const struct waiters *waiters, uint32_t channel_slot);
+
+// Sorts the channels, most waiters first, into snapshot->channels, and turns `position` into
+// indexes there. 0 or -ENOMEM.
+int waiters_finish(struct waiters *waiters, struct snapshot *snapshot);
+
+void waiters_forget(struct waiters *waiters);
