@@ -1,0 +1,44 @@
+// Function names from ELF symbol tables: of a file, of its separate debug file, or, where the file
+// is gone, of the image in memory. No malloc, no lock of the loader.
+
+#pragma once
+
+#include "profiler/symbols/elf_file.h"
+#include "profiler/symbols/ranges.h"
+
+// Immutable once loaded, so that any thread may look things up.
+struct elf_symbols {
+    struct buffer ranges; // of struct range: item is the name's place in `strings`
+    struct elf_bytes strings;
+    uintptr_t bias; // from the file's addresses to those in memory
+};
+
+struct elf_symbol {
+    const char *name; // not NUL-terminated: a version may follow
+    size_t length;    // at least 1
+    uint64_t entry;   // where the function starts, an address of the file
+};
+
+// Loads the names of what is mapped. 0 and *ret, or a negative errno.
+int elf_symbols_load(const struct mapping *mapping, struct elf_symbols *ret);
+
+// The two ways of doing so. A file's are those of .symtab, else of its debug file's, else .dynsym;
+// `path` is where its debug file is looked for.
+int elf_symbols_load_file(const struct elf_file *file, const char *path, struct elf_symbols *ret);
+int elf_symbols_load_image(const struct mapping *mapping, struct elf_symbols *ret);
+
+// The function at an address of the file. false: none.
+bool elf_symbols_find(const struct elf_symbols *symbols, uint64_t address, struct elf_symbol *ret);
+
+void elf_symbols_release(struct elf_symbols *symbols);
+
+// For the loaders: a symbol table and where it is from.
+struct elf_table {
+    const Elf64_Sym *symbols;
+    size_t count;
+    struct elf_bytes strings;   // taken over, on failure too
+    const Elf64_Shdr *sections; // NULL: from memory, where sections are not known
+    size_t section_count;
+    uint64_t limit; // the end of the code where sections are not known
+};
+int elf_symbols_build(struct elf_table *table, struct elf_symbols *ret);
