@@ -1,0 +1,253 @@
+#include "profiler/unwind/rules.h"
+
+#include "profiler/base/clock.h"
+#include "profiler/base/hash.h"
+#include "profiler/base/intern.h"
+#include "profiler/base/lock.h"
+#include "profiler/base/memory.h"
+#include "profiler/unwind/module.h"
+
+#include <errno.h>
+
+// A cache of bounded size rather than a table that grows: code that comes and goes for years (plug
+// ins, compilers at run time) must cost no memory. What was pushed out is compiled again.
+enum {
+    SETS = 8192,
+    WAYS = 4,
+    RULE_WORDS = (sizeof(struct rule) + 7) / 8
+};
+
+// `version` is odd while the entry is written, under the lock. All fields are stored with release
+// and loaded with acquire: whoever sees a new field also sees that the version has moved on.
+struct entry {
+    _Atomic uint32_t version;
+    _Atomic uint32_t generation;
+    _Atomic uintptr_t pc;
+    _Atomic uint64_t words[RULE_WORDS]; // struct rule
+} __attribute__((aligned(64)));
+
+static _Atomic(struct entry *) cache; // SETS * WAYS entries, mapped at the first miss
+
+// Guards compiling: the modules, the scratch below, and writing to the cache.
+static struct lock compiling = LOCK_INIT;
+static struct cfi_scratch scratch;
+static struct cfi_row row;
+static uint32_t pruned_generation;
+// Rows that do not fit into a rule, and their expressions: a few kinds, the same in every program.
+static struct intern rows = {.limit = (size_t)8 << 20};
+
+// When code outside the picture was last a reason to read it again, and how long to leave that be.
+static _Atomic uint64_t next_refresh_ns;
+enum {
+    REFRESH_INTERVAL_NS = 100 * 1000 * 1000,
+    REFRESH_SHARE = 20
+};
+
+static bool entry_read(struct entry *entry, uintptr_t pc, uint32_t generation, struct rule *ret)
+{
+    uint32_t version = atomic_load_explicit(&entry->version, memory_order_acquire);
+    if (atomic_load_explicit(&entry->pc, memory_order_acquire) != pc ||
+        atomic_load_explicit(&entry->generation, memory_order_acquire) != generation || version & 1)
+        return false;
+    uint64_t words[RULE_WORDS];
+    for (size_t i = 0; i < RULE_WORDS; i++)
+        words[i] = atomic_load_explicit(&entry->words[i], memory_order_acquire);
+    if (atomic_load_explicit(&entry->version, memory_order_relaxed) != version)
+        return false;
+    memcpy(ret, words, sizeof(*ret));
+    return true;
+}
+
+static void entry_write(struct entry *entry, uintptr_t pc, uint32_t generation,
+                        const struct rule *rule)
+{
+    uint64_t words[RULE_WORDS] = {0};
+    memcpy(words, rule, sizeof(*rule));
+    // A fork may have caught the version odd: it counts from there.
+    uint32_t version = atomic_load_explicit(&entry->version, memory_order_relaxed) | 1;
+    atomic_store_explicit(&entry->version, version, memory_order_relaxed);
+    atomic_store_explicit(&entry->pc, pc, memory_order_release);
+    atomic_store_explicit(&entry->generation, generation, memory_order_release);
+    for (size_t i = 0; i < RULE_WORDS; i++)
+        atomic_store_explicit(&entry->words[i], words[i], memory_order_release);
+    atomic_store_explicit(&entry->version, version + 1, memory_order_release);
+}
+
+static bool cached(struct entry *entries, uintptr_t pc, struct rule *ret)
+{
+    if (!entries)
+        return false;
+    uint32_t generation = maps_generation();
+    uint64_t hash = hash_word(pc);
+    struct entry *set = entries + hash % SETS * WAYS;
+    for (unsigned i = 0; i < WAYS; i++)
+        if (entry_read(&set[(hash / SETS + i) % WAYS], pc, generation, ret))
+            return true;
+    return false;
+}
+
+// An entry to give up for `pc`: an unused one or one of old, else one that the hash chooses.
+static struct entry *victim(struct entry *entries, uintptr_t pc, uint32_t generation)
+{
+    uint64_t hash = hash_word(pc);
+    struct entry *set = entries + hash % SETS * WAYS;
+    for (unsigned i = 0; i < WAYS; i++) {
+        struct entry *entry = &set[(hash / SETS + i) % WAYS];
+        if (!atomic_load_explicit(&entry->pc, memory_order_relaxed) ||
+            atomic_load_explicit(&entry->generation, memory_order_relaxed) != generation)
+            return entry;
+    }
+    return &set[hash / SETS % WAYS];
+}
+
+static bool compact_offset(int64_t offset, int16_t *ret)
+{
+    *ret = (int16_t)offset;
+    return *ret == offset;
+}
+
+static bool compact_saved(const struct cfi_row *from, struct rule *ret)
+{
+    for (unsigned i = 0; i < ARCH_SAVED; i++) {
+        switch (from->saved[i].kind) {
+        case CFI_UNSPECIFIED:
+        case CFI_SAME:
+            break;
+        case CFI_UNDEFINED:
+            ret->lost |= (uint16_t)(1u << i);
+            break;
+        case CFI_OFFSET:
+            ret->stored |= (uint16_t)(1u << i);
+            if (!compact_offset(from->saved[i].offset, &ret->offsets[i]))
+                return false;
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+// The compact form of a row; false: it has none.
+static bool compact(const struct cfi_row *from, struct rule *ret)
+{
+    *ret = (struct rule){.flags = from->signal_frame ? RULE_SIGNAL : 0};
+    if (from->ra.kind == CFI_UNDEFINED) {
+        ret->flags |= RULE_OUTERMOST;
+        return true;
+    }
+    int base = arch_saved_index(from->cfa_register);
+    if (from->cfa.kind != CFI_VAL_OFFSET || from->cfa.offset != (int32_t)from->cfa.offset ||
+        (base < 0 && from->cfa_register != ARCH_DWARF_SP))
+        return false;
+    ret->base = base < 0 ? RULE_BASE_SP : (uint8_t)base;
+    ret->cfa_offset = (int32_t)from->cfa.offset;
+    if (ARCH_RA_IN_REGISTER && (from->ra.kind == CFI_UNSPECIFIED || from->ra.kind == CFI_SAME))
+        ret->flags |= RULE_RA_IN_REGISTER;
+    else if (from->ra.kind != CFI_OFFSET || !compact_offset(from->ra.offset, &ret->ra_offset))
+        return false;
+    return compact_saved(from, ret);
+}
+
+// Moves a rule's expression to where it stays.
+static bool keep_expression(struct cfi_rule *rule)
+{
+    if (!rule->length)
+        return true;
+    size_t length;
+    rule->expression = intern_get(&rows, intern(&rows, rule->expression, rule->length), &length);
+    return rule->expression && length == rule->length;
+}
+
+static bool keep_row(struct cfi_row *from, struct rule *ret)
+{
+    bool kept = keep_expression(&from->cfa) && keep_expression(&from->ra);
+    for (int i = 0; i < ARCH_SAVED && kept; i++)
+        kept = keep_expression(&from->saved[i]);
+    if (!kept)
+        return false;
+    *ret = (struct rule){.flags = (uint8_t)(RULE_ROW | (from->signal_frame ? RULE_SIGNAL : 0)),
+                         .row = intern(&rows, from, sizeof(*from))};
+    return ret->row > INTERN_FULL;
+}
+
+const struct cfi_row *rules_row(const struct rule *rule)
+{
+    size_t length;
+    const struct cfi_row *kept = intern_get(&rows, rule->row, &length);
+    return length == sizeof(*kept) ? kept : NULL;
+}
+
+static void compile(const struct code_map *code, uintptr_t pc, struct rule *ret)
+{
+    const struct cfi_sections *sections = module_sections(code);
+    if (sections && cfi_row_at(sections, pc, &scratch, &row) == 0 &&
+        (compact(&row, ret) || keep_row(&row, ret)))
+        return;
+    *ret = (struct rule){.flags = RULE_POINTER};
+}
+
+static struct entry *cache_ensure(void)
+{
+    struct entry *entries = atomic_load_explicit(&cache, memory_order_relaxed);
+    if (!entries) {
+        entries = memory_map(SETS * WAYS * sizeof(*entries));
+        // Release: pairs with the acquire in rules_find.
+        atomic_store_explicit(&cache, entries, memory_order_release);
+    }
+    return entries;
+}
+
+static bool compile_known(uintptr_t pc, struct rule *ret)
+{
+    struct code_map code;
+    lock_acquire(&compiling);
+    uint32_t generation = maps_generation();
+    if (generation != pruned_generation) {
+        modules_prune();
+        pruned_generation = generation;
+    }
+    bool known = maps_code(pc, &code);
+    if (known) {
+        compile(&code, pc, ret);
+        struct entry *entries = cache_ensure();
+        if (entries)
+            entry_write(victim(entries, pc, generation), pc, generation, ret);
+    }
+    lock_release(&compiling);
+    return known;
+}
+
+// Whether the picture may be read again because of code that is not in it. Garbage on a stack must
+// not make a process of many threads read its mappings all day: at most a twentieth of the time.
+static bool refresh_for_unknown(void)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint64_t next = atomic_load_explicit(&next_refresh_ns, memory_order_relaxed);
+    // Whoever moves the time on is the one that reads.
+    if (now < next ||
+        !atomic_compare_exchange_strong_explicit(&next_refresh_ns, &next, now + REFRESH_INTERVAL_NS,
+                                                 memory_order_relaxed, memory_order_relaxed))
+        return false;
+    bool fresh = maps_refresh() == 0;
+    uint64_t end = clock_monotonic_ns();
+    uint64_t pause = (end - now) * REFRESH_SHARE;
+    if (pause > REFRESH_INTERVAL_NS)
+        atomic_store_explicit(&next_refresh_ns, end + pause, memory_order_relaxed);
+    return fresh;
+}
+
+int rules_find(uintptr_t pc, struct rule *ret)
+{
+    if (cached(atomic_load_explicit(&cache, memory_order_acquire), pc, ret))
+        return 0;
+    if (compile_known(pc, ret))
+        return 0;
+    return refresh_for_unknown() && compile_known(pc, ret) ? 0 : -ENOENT;
+}
+
+void rules_after_fork(void)
+{
+    modules_after_fork();
+    lock_reset(&compiling);
+}
