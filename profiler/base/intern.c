@@ -13,10 +13,7 @@ struct entry {
     uint32_t pad;
 };
 
-enum {
-    UNIT = 8,
-    FIRST_UNIT = 2
-}; // ids 0 and 1 mean something else
+enum { UNIT = 8, FIRST_UNIT = 2 }; // ids 0 and 1 mean something else
 
 static struct entry *entry_at(const struct intern *table, uint32_t id)
 {

@@ -16,11 +16,7 @@ enum {
     INTERN_FULL = 1, // the id of everything that came after the limit
 };
 
-enum {
-    INTERN_BUCKETS = 1 << 16,
-    INTERN_CHUNKS = 4096,
-    INTERN_CHUNK_BYTES = 1 << 20
-};
+enum { INTERN_BUCKETS = 1 << 16, INTERN_CHUNKS = 4096, INTERN_CHUNK_BYTES = 1 << 20 };
 
 // Zero-initialised plus `limit` is a ready table; it allocates at the first insertion.
 struct intern {

@@ -25,10 +25,7 @@ void futex_wake(_Atomic uint32_t *word, int waiters)
     errno = saved;
 }
 
-enum {
-    SPINS = 100,
-    SPINS_UNKNOWN = -1
-};
+enum { SPINS = 100, SPINS_UNKNOWN = -1 };
 
 unsigned spin_limit(void)
 {

@@ -7,11 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum {
-    PAGE = 4096,
-    ARENA_BLOCK = 64 * 1024,
-    BUFFER_FIRST = 16 * 1024
-};
+enum { PAGE = 4096, ARENA_BLOCK = 64 * 1024, BUFFER_FIRST = 16 * 1024 };
 
 static size_t round_up(size_t bytes, size_t unit)
 {

@@ -10,10 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    SLAB_CHUNK_SLOTS = 4096,
-    SLAB_CHUNKS = 16384
-}; // 67 million slots
+enum { SLAB_CHUNK_SLOTS = 4096, SLAB_CHUNKS = 16384 }; // 67 million slots
 
 // Initialise with SLAB_INIT(size). slot_size is a multiple of 64, for cache lines. The first 8
 // bytes of a free slot are the slab's; all else keeps what it held, for whoever looks late.

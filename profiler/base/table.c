@@ -5,9 +5,7 @@
 
 #include <string.h>
 
-enum {
-    FIRST_CAPACITY = 256
-};
+enum { FIRST_CAPACITY = 256 };
 
 static struct table_entry *slot_of(const struct table *table, uint64_t key)
 {

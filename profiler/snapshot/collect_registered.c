@@ -114,12 +114,7 @@ static void collect_parked(struct collector *collector, struct taskprof_task *ta
     task->cached_version = collector->version;
 }
 
-enum outcome {
-    NOT_PARKED,
-    PARKED,
-    MOVED,
-    GONE
-};
+enum outcome { NOT_PARKED, PARKED, MOVED, GONE };
 
 // Reads a pinned task's park and its stack; what was read is one instant's.
 static enum outcome read_park(struct collector *collector, struct taskprof_task *task,

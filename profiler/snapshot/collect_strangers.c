@@ -7,9 +7,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum {
-    FIRST_TIDS = 256
-};
+enum { FIRST_TIDS = 256 };
 
 int collect_thread(struct collector *collector, pid_t tid, struct collected *ret)
 {

@@ -13,10 +13,7 @@ const uint64_t snapshot_age_limits_ns[SNAPSHOT_AGES - 1] = {
     SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 24 * HOUR,
 };
 
-enum {
-    FIRST_GROUPS = 64,
-    FORGET_ABOVE = 4096
-};
+enum { FIRST_GROUPS = 64, FORGET_ABOVE = 4096 };
 
 _Static_assert(sizeof(struct group_key) == 16, "no padding: keys are hashed and compared as bytes");
 

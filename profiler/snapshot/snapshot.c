@@ -117,9 +117,7 @@ static int export_groups(const struct collector *from, struct snapshot *snapshot
 // Room for every task that can be met: those with slots, and as many threads as /proc may add.
 static int prepare_list(struct snapshot *snapshot)
 {
-    enum {
-        STRANGERS = 65536
-    };
+    enum { STRANGERS = 65536 };
     size_t bytes = ((size_t)slab_high(&task_slab) + STRANGERS) * sizeof(struct snapshot_task);
     snapshot->task_list = memory_map(bytes); // untouched pages cost nothing
     if (!snapshot->task_list)

@@ -27,9 +27,7 @@ enum task_activity {
 #define SNAPSHOT_NO_CHANNEL UINT32_MAX
 
 // Upper bounds of the age histogram's buckets: 1 s, 10 s, 1 min, 10 min, 1 h, 1 day, and all above.
-enum {
-    SNAPSHOT_AGES = 7
-};
+enum { SNAPSHOT_AGES = 7 };
 extern const uint64_t snapshot_age_limits_ns[SNAPSHOT_AGES - 1];
 
 // Tasks that share {activity, reason, stack, creation stack, channel class, system call}.

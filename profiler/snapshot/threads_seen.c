@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-enum {
-    FIRST_THREADS = 128
-};
+enum { FIRST_THREADS = 128 };
 
 void threads_seen_begin(struct threads_seen *seen)
 {

@@ -2,9 +2,7 @@
 
 #pragma once
 
-enum {
-    FORK_HOOKS = 16
-};
+enum { FORK_HOOKS = 16 };
 
 // Calls `hook` in the child of every later fork, in the order of registration, after the tasks of
 // the parent's other threads are gone from the registry. The child has one thread then. At most

@@ -8,10 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum {
-    REGS = sizeof(struct arch_regs) / sizeof(uintptr_t),
-    REG_SP = 1
-};
+enum { REGS = sizeof(struct arch_regs) / sizeof(uintptr_t), REG_SP = 1 };
 
 _Static_assert(offsetof(struct arch_regs, sp) == REG_SP * sizeof(uintptr_t), "sp comes second");
 _Static_assert(sizeof(((struct taskprof_task *)0)->regs) == sizeof(struct arch_regs), "one copy");
@@ -22,9 +19,7 @@ _Static_assert(sizeof(((struct taskprof_task *)0)->regs) == sizeof(struct arch_r
 static bool outer_is_alive(const struct taskprof_task *task, uintptr_t sp)
 {
     uintptr_t outer = atomic_load_explicit(&task->regs[REG_SP], memory_order_relaxed);
-    enum {
-        FAR = 64 << 20
-    };
+    enum { FAR = 64 << 20 };
     return sp < outer || sp - outer > FAR;
 }
 
