@@ -14,10 +14,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum {
-    FIBERS_DEFAULT = 1000,
-    REQUESTS_PER_SECOND = 100
-};
+enum { FIBERS_DEFAULT = 1000, REQUESTS_PER_SECOND = 100 };
 
 static const struct patterns patterns = {
     .list = {&pattern_early_return, &pattern_timeout_abandons_sender, &pattern_range_without_close,
@@ -134,6 +131,7 @@ static void *run(void *ret_status)
     taskprof_chan_close(stop);
     leaks_wait();
     leaks_report();
+    st_netfd_close(signals);
     return NULL;
 }
 

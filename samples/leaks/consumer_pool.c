@@ -6,11 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum {
-    WORKERS = 4,
-    ITEMS = 8,
-    BAD_ITEM = 6
-};
+enum { WORKERS = 4, ITEMS = 8, BAD_ITEM = 6 };
 
 // The workers and the producer each hold it; whoever lets go last frees it.
 struct pool {

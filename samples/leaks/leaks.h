@@ -31,9 +31,7 @@ extern const struct pattern pattern_cancel_not_heard;
 extern const struct pattern pattern_close_twice;
 extern const struct pattern pattern_send_after_close;
 
-enum {
-    PATTERNS_MAX = 8
-};
+enum { PATTERNS_MAX = 8 };
 
 // What a program offers.
 struct patterns {

@@ -7,17 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    GO_ON = -1,
-    DONE = 0,
-    WRONG = 2
-};
+enum { GO_ON = -1, DONE = 0, WRONG = 2 };
 
-enum {
-    COUNT_MAX = 100000,
-    DURATION_MAX = 31536000,
-    FIBERS_MAX = 100000
-};
+enum { COUNT_MAX = 100000, DURATION_MAX = 31536000, FIBERS_MAX = 100000 };
 static const double rate_min = 0.01, rate_max = 1000, rate_default = 5;
 
 __attribute__((format(printf, 2, 3))) static int complain(const struct program *program,
@@ -125,17 +117,7 @@ static int parse_rate(const struct program *program, const char *text, double *r
     return GO_ON;
 }
 
-enum {
-    LEAK = 1,
-    LIST,
-    FIXED,
-    RATE,
-    COUNT,
-    HTTP,
-    DURATION,
-    HELP,
-    FIBERS
-};
+enum { LEAK = 1, LIST, FIXED, RATE, COUNT, HTTP, DURATION, HELP, FIBERS };
 
 static int parse_one(const struct program *program, int option, struct options *ret)
 {

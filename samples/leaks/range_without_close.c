@@ -2,9 +2,7 @@
 
 #include "leaks.h"
 
-enum {
-    PARCELS = 3
-};
+enum { PARCELS = 3 };
 
 SEEN_IN_STACKS static unsigned ship_all(taskprof_chan *parcels)
 {

@@ -9,9 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    REPLIES = 3
-};
+enum { REPLIES = 3 };
 
 // Descriptors travel in the pointer that a task is started with.
 static void *as_argument(int descriptor)

@@ -7,10 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum {
-    PATIENCE_MS = 5,
-    PRICING_MS = 25
-};
+enum { PATIENCE_MS = 5, PRICING_MS = 25 };
 
 // Caller and worker both hold it; whoever lets go last frees it.
 struct quote {

@@ -10,9 +10,7 @@
 #include <stddef.h>
 #include <taskprof/taskprof.h>
 
-enum {
-    INTAKE_ROOM = 32
-};
+enum { INTAKE_ROOM = 32 };
 
 struct intake {
     pthread_mutex_t lock; // guards all below

@@ -4,9 +4,7 @@
 
 #include <pthread.h>
 
-enum {
-    ORDERS_PER_SECOND = 200
-};
+enum { ORDERS_PER_SECOND = 200 };
 
 static pthread_t thread;
 

@@ -7,17 +7,9 @@
 #include <stdatomic.h>
 #include <taskprof/taskprof.h>
 
-enum {
-    VALIDATORS = 2,
-    PRICERS = 2,
-    SHIPPERS = 1,
-    STAGE_MAX = 2
-};
+enum { VALIDATORS = 2, PRICERS = 2, SHIPPERS = 1, STAGE_MAX = 2 };
 
-enum {
-    VALIDATED_ROOM = 64,
-    PRICED_ROOM = 16
-};
+enum { VALIDATED_ROOM = 64, PRICED_ROOM = 16 };
 
 struct stage {
     unsigned size;
