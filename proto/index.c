@@ -4,9 +4,7 @@
 
 #include <errno.h>
 
-enum {
-    FIRST_CAPACITY = 512
-};
+enum { FIRST_CAPACITY = 512 };
 
 bool index_next(const struct index *index, uint64_t hash, size_t *step, uint32_t *ret_value)
 {

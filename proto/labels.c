@@ -65,7 +65,7 @@ const char *label_channel(const struct places *places, const char *name, stack_i
     uintptr_t address;
     const struct symbol_frame *frame = origin(places, creation, &address);
     if (!frame)
-        return address_text(address, room);
+        return address ? address_text(address, room) : "unnamed";
     if (frame->line == 0 || frame->file[0] == 0)
         return frame->function;
     const char *slash = strrchr(frame->file, '/');

@@ -179,9 +179,7 @@ static uint64_t function_id(struct pprof_stream *stream, const char *name, const
 
 // More inlined frames at one address than compilers make; the outermost ones beyond it are left
 // out.
-enum {
-    LINES_MAX = 64
-};
+enum { LINES_MAX = 64 };
 
 static void append_location(struct pprof_stream *stream, Location *location,
                             const struct symbol_frame *frames, unsigned count)

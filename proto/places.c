@@ -1,25 +1,15 @@
 #include "proto/places.h"
 
-#include "profiler/base/hash.h"
-
 #include <errno.h>
-
-static bool find(const struct places *places, uintptr_t address, uint32_t *ret)
-{
-    for (size_t step = 0; index_next(&places->by_address, hash_word(address), &step, ret);)
-        if (places_address(places, *ret) == address)
-            return true;
-    return false;
-}
 
 static uint32_t add_address(struct places *places, uintptr_t address)
 {
-    uint32_t place;
-    if (find(places, address, &place))
+    uint32_t place = table_get(&places->by_address, address);
+    if (place != TABLE_NONE)
         return place;
     place = (uint32_t)(places->addresses.length / sizeof(address));
     buffer_append(&places->addresses, &address, sizeof(address));
-    if (!places->addresses.failed && index_add(&places->by_address, hash_word(address), place) < 0)
+    if (!places->addresses.failed && !table_put(&places->by_address, address, place))
         places->addresses.failed = true;
     return place;
 }
@@ -43,8 +33,7 @@ void places_add_stack(struct places *places, stack_id id)
     buffer_append(&places->stacks, &entry, sizeof(entry));
     places->any_truncated |= entry.truncated;
     places->any_unknown |= entry.depth == 0;
-    if (places->stacks.failed || places->frames.failed ||
-        index_add(&places->by_stack, hash_word(id), number) < 0)
+    if (places->stacks.failed || places->frames.failed || !table_put(&places->by_stack, id, number))
         places->addresses.failed = true;
 }
 
@@ -78,12 +67,8 @@ int places_resolve(struct places *places)
 
 const struct place_stack *places_stack(const struct places *places, stack_id id)
 {
-    const struct place_stack *stacks = (const struct place_stack *)places->stacks.data;
-    uint32_t number;
-    for (size_t step = 0; index_next(&places->by_stack, hash_word(id), &step, &number);)
-        if (stacks[number].id == id)
-            return &stacks[number];
-    return NULL;
+    uint32_t number = table_get(&places->by_stack, id);
+    return number == TABLE_NONE ? NULL : (const struct place_stack *)places->stacks.data + number;
 }
 
 const uint32_t *places_frames(const struct places *places, const struct place_stack *stack)
@@ -103,14 +88,14 @@ const struct symbol *places_symbol(const struct places *places, uint32_t place)
 
 const struct symbol *places_symbol_at(const struct places *places, uintptr_t address)
 {
-    uint32_t place;
-    return find(places, address, &place) ? places_symbol(places, place) : NULL;
+    uint32_t place = table_get(&places->by_address, address);
+    return place == TABLE_NONE ? NULL : places_symbol(places, place);
 }
 
 void places_release(struct places *places)
 {
-    index_release(&places->by_address);
-    index_release(&places->by_stack);
+    table_release(&places->by_address);
+    table_release(&places->by_stack);
     buffer_release(&places->addresses);
     buffer_release(&places->stacks);
     buffer_release(&places->frames);

@@ -7,15 +7,15 @@
 #pragma once
 
 #include "profiler/base/memory.h"
+#include "profiler/base/table.h"
 #include "profiler/symbols/symbols.h"
 #include "profiler/unwind/stack.h"
-#include "proto/index.h"
 
 // A zeroed struct is empty. `addresses.failed` says that it ran out of memory.
 struct places {
-    struct index by_address;
+    struct table by_address;
     struct buffer addresses; // uintptr_t: return addresses
-    struct index by_stack;
+    struct table by_stack;
     struct buffer stacks; // struct place_stack
     struct buffer frames; // uint32_t: places of all stacks, one behind the other
     uint32_t locations;   // places that samples use
@@ -36,9 +36,7 @@ void places_add_stack(struct places *places, stack_id id);
 void places_seal(struct places *places);
 
 // The first frames of a creation stack: enough to get past taskprof's own.
-enum {
-    PLACES_ORIGIN_DEPTH = 8
-};
+enum { PLACES_ORIGIN_DEPTH = 8 };
 void places_add_origin(struct places *places, stack_id id);
 
 // Names everything that was added. 0 or a negative errno; names that could not be had are missing.

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "proto/index.h"
 #include "proto/labels.h"
 #include "proto/places.h"
 #include "proto/pprof.h"
@@ -12,10 +13,7 @@
 
 #include <zlib.h>
 
-enum {
-    PROFILE_VALUES = 5,
-    PROFILE_LABELS = 6
-};
+enum { PROFILE_VALUES = 5, PROFILE_LABELS = 6 };
 
 struct profile_label {
     int64_t key;  // all but `number`: indexes in the string table

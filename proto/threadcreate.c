@@ -1,8 +1,7 @@
 // "threadcreate": the threads that are there now, under the stacks that created them.
 
+#include "profiler/base/table.h"
 #include "proto/stream.h"
-
-#include "profiler/base/hash.h"
 
 #include <errno.h>
 
@@ -11,20 +10,20 @@ struct row {
     uint64_t threads;
 };
 
-static int add(struct pprof_stream *stream, struct index *index, const struct snapshot_group *group)
+static bool add(struct pprof_stream *stream, struct table *by_stack,
+                const struct snapshot_group *group)
 {
     struct row *rows = stream->rows_data;
-    uint32_t at;
-    for (size_t step = 0; index_next(index, hash_word(group->creation), &step, &at);) {
-        if (rows[at].creation == group->creation) {
-            rows[at].threads += group->threads;
-            return 0;
-        }
+    uint32_t at = table_get(by_stack, group->creation);
+    if (at == TABLE_NONE) {
+        at = (uint32_t)stream->rows++;
+        rows[at].creation = group->creation;
+        places_add_stack(&stream->places, group->creation);
+        if (!table_put(by_stack, group->creation, at))
+            return false;
     }
-    at = (uint32_t)stream->rows++;
-    rows[at] = (struct row){group->creation, group->threads};
-    places_add_stack(&stream->places, group->creation);
-    return index_add(index, hash_word(group->creation), at);
+    rows[at].threads += group->threads;
+    return true;
 }
 
 static int prepare(struct pprof_stream *stream)
@@ -33,13 +32,13 @@ static int prepare(struct pprof_stream *stream)
     stream->rows_data = arena_alloc(&stream->arena, snapshot->group_count * sizeof(struct row));
     if (!stream->rows_data)
         return -ENOMEM;
-    struct index index = {0};
-    int error = 0;
-    for (size_t i = 0; i < snapshot->group_count && error == 0; i++)
+    struct table by_stack = {0};
+    bool added = true;
+    for (size_t i = 0; i < snapshot->group_count && added; i++)
         if (snapshot->groups[i].threads)
-            error = add(stream, &index, &snapshot->groups[i]);
-    index_release(&index);
-    return error;
+            added = add(stream, &by_stack, &snapshot->groups[i]);
+    table_release(&by_stack);
+    return added ? 0 : -ENOMEM;
 }
 
 static void sample(struct pprof_stream *stream, size_t number, struct profile_sample *ret)

@@ -247,7 +247,7 @@ static void a_channel_is_labelled_by_name_else_by_where_it_was_made(void **state
     fake_classes[2].creation = STACK(MAIN_START + 0x11, MAIN_START + 0x22);
     fake_classes[3].creation = STACK(MAIN_START + 0x33);
     fake_classes[4].creation = STACK(MAIN_START + 0x44);
-    const char *expected[] = {NULL, "orders", "orders.c:120", "only_a_name", "0x400043", NULL};
+    const char *expected[] = {NULL, "orders", "orders.c:120", "only_a_name", "0x400043", "unnamed"};
     for (uint32_t class = 0; class < 6; class ++) {
         Profile *profile = one_group((struct snapshot_group){
             .reason = TASKPROF_CHAN_SEND, .channel_class = class, .count = 1});

@@ -115,11 +115,7 @@ static void encoding_keeps_errno_and_calls_no_malloc(void **state)
 static void ten_thousand_groups_of_25_frames_are_encoded_in_no_time(void **state)
 {
     (void)state;
-    enum {
-        GROUPS = 10000,
-        DEPTH = 25,
-        LOOSE_MS = 3000
-    };
+    enum { GROUPS = 10000, DEPTH = 25, LOOSE_MS = 3000 };
     static char names[FAKE_SYMBOLS][32];
     static struct symbol_frame frames[FAKE_SYMBOLS];
     for (unsigned i = 0; i < FAKE_SYMBOLS; i++) {

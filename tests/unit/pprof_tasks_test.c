@@ -4,10 +4,7 @@
 
 #include <errno.h>
 
-enum {
-    MANY = 1000000,
-    PEAK_KIB = 4 * 1024
-};
+enum { MANY = 1000000, PEAK_KIB = 4 * 1024 };
 
 static void a_task_carries_id_creator_and_wait_as_numbers_with_units(void **state)
 {
