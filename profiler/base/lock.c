@@ -25,7 +25,7 @@ void futex_wake(_Atomic uint32_t *word, int waiters)
     errno = saved;
 }
 
-enum { SPINS = 100, SPINS_UNKNOWN = -1 };
+enum { SPINS = 100, SPINS_UNKNOWN = -1, PAUSES_MAX = 16 };
 
 unsigned spin_limit(void)
 {
@@ -43,36 +43,22 @@ unsigned spin_limit(void)
     return (unsigned)known;
 }
 
-bool lock_try(struct lock *lock)
+void lock_wait(struct lock *lock)
 {
-    uint32_t free = 0;
-    // Acquire: pairs with the release in lock_release.
-    return atomic_compare_exchange_strong_explicit(&lock->word, &free, 1, memory_order_acquire,
-                                                   memory_order_relaxed);
-}
-
-void lock_acquire(struct lock *lock)
-{
-    if (lock_try(lock))
-        return;
-    for (unsigned left = spin_limit(); left > 0; left--) {
-        spin_pause();
-        uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
-        if (word == 0 && lock_try(lock))
+    // Longer and longer pauses: whoever holds the lock may take it again meanwhile, while its lines
+    // are in that processor's cache, instead of both pulling at them.
+    unsigned pauses = 1;
+    for (unsigned left = spin_limit(); left >= pauses; left -= pauses) {
+        for (unsigned i = 0; i < pauses; i++)
+            spin_pause();
+        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && lock_try(lock))
             return;
-        // Somebody sleeps already: the lock is held for long.
-        if (word == 2)
-            break;
+        if (pauses < PAUSES_MAX)
+            pauses *= 2;
     }
+    // Acquire: as in lock_try. 2, because another may sleep besides this one.
     while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
         futex_wait(&lock->word, 2, -1);
-}
-
-void lock_release(struct lock *lock)
-{
-    // Release: what was written under the lock is seen by the next lock_try or lock_acquire.
-    if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
-        futex_wake(&lock->word, 1);
 }
 
 void lock_reset(struct lock *lock)

@@ -19,11 +19,6 @@ struct lock {
         0         \
     }
 
-// Looks again a few hundred times before it sleeps, where there is more than one processor.
-void lock_acquire(struct lock *lock);
-bool lock_try(struct lock *lock);
-void lock_release(struct lock *lock);
-
 // For the child of a fork, while it has one thread: whoever held the lock is not there any more.
 void lock_reset(struct lock *lock);
 
@@ -32,8 +27,8 @@ void lock_reset(struct lock *lock);
 int futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
 void futex_wake(_Atomic uint32_t *word, int waiters);
 
-// How often a waiter may look again, with spin_pause in between, before it is cheaper to sleep:
-// a microsecond or two. 0 where this process has a single processor: nobody could come meanwhile.
+// How often a waiter may pause and look again before it is cheaper to sleep: a few microseconds.
+// 0 where this process has a single processor: nobody could come meanwhile.
 unsigned spin_limit(void);
 
 static inline void spin_pause(void)
@@ -43,4 +38,28 @@ static inline void spin_pause(void)
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
+}
+
+static inline bool lock_try(struct lock *lock)
+{
+    uint32_t free = 0;
+    // Acquire: pairs with the release in lock_release.
+    return atomic_compare_exchange_strong_explicit(&lock->word, &free, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+// For lock_acquire alone: the lock was taken a moment ago.
+void lock_wait(struct lock *lock);
+
+static inline void lock_acquire(struct lock *lock)
+{
+    if (!lock_try(lock))
+        lock_wait(lock);
+}
+
+static inline void lock_release(struct lock *lock)
+{
+    // Release: what was written under the lock is seen by the next lock_try or lock_acquire.
+    if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
+        futex_wake(&lock->word, 1);
 }

@@ -17,9 +17,11 @@ struct chan_wait {
 
 struct chan_stamp chan_stamp(void)
 {
+    const struct taskprof_task *task = task_current();
+    uint64_t id = task ? atomic_load_explicit(&task->id, memory_order_relaxed) : 0;
     // The coarse clock is a load from the kernel's page: a third of what the exact one costs.
     return (struct chan_stamp){
-        .operation = taskprof_task_id(task_current()) << 2,
+        .operation = id << 2,
         .now_ns = clock_ns(CLOCK_MONOTONIC_COARSE),
     };
 }

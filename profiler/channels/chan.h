@@ -45,9 +45,7 @@ struct taskprof_chan {
 } __attribute__((aligned(64)));
 
 // What a step says besides 0 and a negative errno: it can't be done now.
-enum {
-    CHAN_BLOCKS = 1
-};
+enum { CHAN_BLOCKS = 1 };
 
 // Who does an operation and when; taken before the lock, to keep the locked part short.
 struct chan_stamp {

@@ -11,9 +11,7 @@
 
 // Freed channels that are kept back, longest first, before one is used again: as long as it takes
 // for that many more to be freed, the use of a freed one is told.
-enum {
-    FREED_KEPT = 1024
-};
+enum { FREED_KEPT = 1024 };
 
 static struct slab chans = SLAB_INIT(sizeof(struct taskprof_chan));
 

@@ -16,9 +16,7 @@ enum waiter_word {
 };
 
 // How long a coroutine suspends itself when it was resumed in the midst of its own wake.
-enum {
-    WAKING_NS = 20000
-};
+enum { WAKING_NS = 20000 };
 
 void waiter_init(struct waiter *waiter)
 {
@@ -77,7 +75,7 @@ bool wait_queue_any(struct wait_queue *queue)
     return false;
 }
 
-struct waiting *wait_queue_claim(struct wait_queue *queue)
+struct waiting *wait_queue_claim_first(struct wait_queue *queue)
 {
     while (queue->first) {
         struct waiting *waiting = queue->first;

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <taskprof/task.h>
 
@@ -51,8 +52,14 @@ void wait_queue_remove(struct wait_queue *queue, struct waiting *waiting);
 // Whether somebody waits there whom nobody has claimed. Those who were are taken out.
 bool wait_queue_any(struct wait_queue *queue);
 
+// For wait_queue_claim alone: somebody stands there.
+struct waiting *wait_queue_claim_first(struct wait_queue *queue);
+
 // Takes out and claims the first one; NULL when there is none.
-struct waiting *wait_queue_claim(struct wait_queue *queue);
+static inline struct waiting *wait_queue_claim(struct wait_queue *queue)
+{
+    return queue->first ? wait_queue_claim_first(queue) : NULL;
+}
 
 // Writes down how a claimed one was served.
 void waiting_serve(const struct waiting *waiting, int result, bool ok);

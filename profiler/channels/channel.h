@@ -31,15 +31,9 @@ struct channel_reading {
     stack_id closed_stack; // where it was closed first; 0: not closed or not known
 };
 
-enum {
-    CHANNEL_WAITS = 2 * TASKPROF_QUEUE_WAITS
-};
+enum { CHANNEL_WAITS = 2 * TASKPROF_QUEUE_WAITS };
 
-enum channel_state {
-    CHANNEL_FREE,
-    CHANNEL_LIVE,
-    CHANNEL_ENDING
-};
+enum channel_state { CHANNEL_FREE, CHANNEL_LIVE, CHANNEL_ENDING };
 
 // One channel's entry. Written before `state` says CHANNEL_LIVE (release), constant from then on.
 struct channel {
@@ -94,9 +88,7 @@ enum misuse_kind {
     MISUSE_KINDS
 };
 
-enum {
-    MISUSES_KEPT = 64
-};
+enum { MISUSES_KEPT = 64 };
 
 struct misuse {
     enum misuse_kind kind;

@@ -10,9 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
-enum {
-    CLASS_BYTES_MAX = 16 << 20
-};
+enum { CLASS_BYTES_MAX = 16 << 20 };
 
 struct slab channel_slab = SLAB_INIT(sizeof(struct channel));
 

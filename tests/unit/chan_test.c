@@ -1,0 +1,476 @@
+// Channels keep the promises of Go's specification, one by one.
+
+#include "profiler/channels/channel.h"
+#include "tests/unit/chan_helpers.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void a_buffered_channel_gives_back_what_was_sent_in_order(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int), 3);
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(taskprof_chan_send(channel, &(int){10 * round + i}), 0);
+        assert_int_equal(taskprof_chan_length(channel), 3);
+        for (int i = 0; i < 3; i++) {
+            int got = -1;
+            bool ok = false;
+            assert_int_equal(taskprof_chan_receive(channel, &got, &ok), 0);
+            assert_int_equal(got, 10 * round + i);
+            assert_true(ok);
+        }
+    }
+    assert_int_equal(taskprof_chan_length(channel), 0);
+    assert_int_equal(taskprof_chan_capacity(channel), 3);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void elements_of_any_size_arrive_whole(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 3, 4, 8, 16, 100, 4096};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        unsigned char sent[4096];
+        unsigned char got[4096 + 1];
+        for (size_t b = 0; b < sizeof(sent); b++)
+            sent[b] = (unsigned char)(b * 7 + i);
+        memset(got, 0xaa, sizeof(got));
+        taskprof_chan *channel = make_chan(sizes[i], 2);
+        assert_int_equal(taskprof_chan_send(channel, sizes[i] ? sent : NULL), 0);
+        assert_int_equal(taskprof_chan_receive(channel, got, NULL), 0);
+        assert_memory_equal(got, sent, sizes[i]);
+        assert_int_equal(got[sizes[i]], 0xaa);
+        assert_int_equal(taskprof_chan_free(channel), 0);
+    }
+}
+
+static void an_unbuffered_send_waits_for_its_receiver(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int64_t), 0);
+    struct actor sender = {.act = act_send, .channel = channel, .value = 42};
+    actor_start_blocked(&sender, TASKPROF_CHAN_SEND);
+    assert_false(atomic_load(&sender.done));
+    assert_int_equal(taskprof_chan_length(channel), 0);
+    int64_t got = 0;
+    bool ok = false;
+    assert_int_equal(taskprof_chan_receive(channel, &got, &ok), 0);
+    assert_int_equal(got, 42);
+    assert_true(ok);
+    actor_join(&sender);
+    assert_int_equal(sender.result, 0);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void a_send_goes_straight_to_a_waiting_receiver(void **state)
+{
+    (void)state;
+    for (size_t capacity = 0; capacity < 2; capacity++) {
+        taskprof_chan *channel = make_chan(sizeof(int64_t), capacity);
+        struct actor receiver = {.act = act_receive, .channel = channel};
+        actor_start_blocked(&receiver, TASKPROF_CHAN_RECEIVE);
+        assert_int_equal(taskprof_chan_try_send(channel, &(int64_t){7}), 0);
+        assert_int_equal(taskprof_chan_length(channel), 0);
+        actor_join(&receiver);
+        assert_int_equal(receiver.value, 7);
+        assert_true(receiver.ok);
+        assert_int_equal(taskprof_chan_free(channel), 0);
+    }
+}
+
+enum { QUEUED = 5 };
+
+static void waiting_receivers_are_served_first_come_first_served(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int64_t), 4);
+    struct actor receivers[QUEUED];
+    for (int i = 0; i < QUEUED; i++) {
+        receivers[i] = (struct actor){.act = act_receive, .channel = channel};
+        actor_start_blocked(&receivers[i], TASKPROF_CHAN_RECEIVE);
+    }
+    for (int64_t i = 0; i < QUEUED; i++)
+        assert_int_equal(taskprof_chan_send(channel, &i), 0);
+    for (int i = 0; i < QUEUED; i++) {
+        actor_join(&receivers[i]);
+        assert_int_equal(receivers[i].value, i);
+    }
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void waiting_senders_are_served_first_come_first_served(void **state)
+{
+    (void)state;
+    for (size_t capacity = 0; capacity < 3; capacity++) {
+        taskprof_chan *channel = make_chan(sizeof(int64_t), capacity);
+        for (size_t i = 0; i < capacity; i++)
+            assert_int_equal(taskprof_chan_send(channel, &(int64_t){-1}), 0);
+        struct actor senders[QUEUED];
+        for (int i = 0; i < QUEUED; i++) {
+            senders[i] = (struct actor){.act = act_send, .channel = channel, .value = i};
+            actor_start_blocked(&senders[i], TASKPROF_CHAN_SEND);
+        }
+        int64_t got;
+        for (size_t i = 0; i < capacity; i++) {
+            assert_int_equal(taskprof_chan_receive(channel, &got, NULL), 0);
+            assert_int_equal(got, -1);
+        }
+        for (int i = 0; i < QUEUED; i++) {
+            assert_int_equal(taskprof_chan_receive(channel, &got, NULL), 0);
+            assert_int_equal(got, i);
+        }
+        for (int i = 0; i < QUEUED; i++)
+            actor_join(&senders[i]);
+        assert_int_equal(taskprof_chan_free(channel), 0);
+    }
+}
+
+static void a_receive_makes_room_for_the_longest_waiting_sender_at_once(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int64_t), 1);
+    assert_int_equal(taskprof_chan_send(channel, &(int64_t){1}), 0);
+    struct actor sender = {.act = act_send, .channel = channel, .value = 2};
+    actor_start_blocked(&sender, TASKPROF_CHAN_SEND);
+    int64_t got;
+    assert_int_equal(taskprof_chan_receive(channel, &got, NULL), 0);
+    assert_int_equal(taskprof_chan_length(channel), 1);
+    assert_int_equal(taskprof_chan_try_send(channel, &(int64_t){3}), -EAGAIN);
+    actor_join(&sender);
+    assert_int_equal(taskprof_chan_receive(channel, &got, NULL), 0);
+    assert_int_equal(got, 2);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void a_closed_channel_drains_and_then_yields_zeroes(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int64_t), 3);
+    assert_int_equal(taskprof_chan_send(channel, &(int64_t){1}), 0);
+    assert_int_equal(taskprof_chan_send(channel, &(int64_t){2}), 0);
+    assert_false(taskprof_chan_is_closed(channel));
+    assert_int_equal(taskprof_chan_close(channel), 0);
+    assert_true(taskprof_chan_is_closed(channel));
+    int64_t got = -1;
+    bool ok = false;
+    for (int64_t i = 1; i <= 2; i++) {
+        assert_int_equal(taskprof_chan_receive(channel, &got, &ok), 0);
+        assert_int_equal(got, i);
+        assert_true(ok);
+    }
+    for (int i = 0; i < 2; i++) {
+        got = -1;
+        assert_int_equal(taskprof_chan_receive(channel, &got, &ok), 0);
+        assert_int_equal(got, 0);
+        assert_false(ok);
+    }
+    got = -1;
+    ok = true;
+    assert_int_equal(taskprof_chan_try_receive(channel, &got, &ok), 0);
+    assert_int_equal(got, 0);
+    assert_false(ok);
+    assert_int_equal(taskprof_chan_receive(channel, NULL, NULL), 0);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void close_wakes_every_receiver(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int64_t), 2);
+    struct actor receivers[QUEUED];
+    for (int i = 0; i < QUEUED; i++) {
+        receivers[i] =
+            (struct actor){.act = act_receive, .channel = channel, .value = -1, .ok = true};
+        actor_start_blocked(&receivers[i], TASKPROF_CHAN_RECEIVE);
+    }
+    assert_int_equal(taskprof_chan_close(channel), 0);
+    for (int i = 0; i < QUEUED; i++) {
+        actor_join(&receivers[i]);
+        assert_int_equal(receivers[i].result, 0);
+        assert_int_equal(receivers[i].value, 0);
+        assert_false(receivers[i].ok);
+    }
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void close_wakes_every_sender_with_an_error_and_drops_what_they_sent(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int64_t), 1);
+    assert_int_equal(taskprof_chan_send(channel, &(int64_t){5}), 0);
+    struct actor senders[QUEUED];
+    for (int i = 0; i < QUEUED; i++) {
+        senders[i] = (struct actor){.act = act_send, .channel = channel, .value = 100 + i};
+        actor_start_blocked(&senders[i], TASKPROF_CHAN_SEND);
+    }
+    assert_int_equal(taskprof_chan_close(channel), 0);
+    for (int i = 0; i < QUEUED; i++) {
+        actor_join(&senders[i]);
+        assert_int_equal(senders[i].result, -EPIPE);
+    }
+    int64_t got = -1;
+    bool ok = false;
+    assert_int_equal(taskprof_chan_receive(channel, &got, &ok), 0);
+    assert_int_equal(got, 5);
+    assert_true(ok);
+    assert_int_equal(taskprof_chan_receive(channel, &got, &ok), 0);
+    assert_false(ok);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void a_nil_channel_blocks_and_says_so(void **state)
+{
+    (void)state;
+    // They never end; the process ends them. Static, so that they outlive this function.
+    static struct actor sender = {.act = act_send};
+    static struct actor receiver = {.act = act_receive};
+    actor_start_blocked(&sender, TASKPROF_CHAN_SEND_NIL);
+    actor_start_blocked(&receiver, TASKPROF_CHAN_RECEIVE_NIL);
+    int64_t value = 0;
+    assert_int_equal(taskprof_chan_timed_send(NULL, &value, 1000), -ETIMEDOUT);
+    assert_int_equal(taskprof_chan_timed_receive(NULL, &value, NULL, 1000), -ETIMEDOUT);
+    assert_int_equal(taskprof_chan_timed_receive(NULL, &value, NULL, 0), -ETIMEDOUT);
+    assert_int_equal(taskprof_chan_try_send(NULL, &value), -EINVAL);
+    assert_int_equal(taskprof_chan_try_receive(NULL, &value, NULL), -EINVAL);
+    assert_int_equal(taskprof_chan_free(NULL), -EINVAL);
+    assert_int_equal(taskprof_chan_length(NULL), 0);
+    assert_int_equal(taskprof_chan_capacity(NULL), 0);
+    assert_false(taskprof_chan_is_closed(NULL));
+}
+
+static void a_try_never_waits(void **state)
+{
+    (void)state;
+    int64_t value = 1;
+    taskprof_chan *unbuffered = make_chan(sizeof(value), 0);
+    assert_int_equal(taskprof_chan_try_send(unbuffered, &value), -EAGAIN);
+    assert_int_equal(taskprof_chan_try_receive(unbuffered, &value, NULL), -EAGAIN);
+    taskprof_chan *buffered = make_chan(sizeof(value), 1);
+    assert_int_equal(taskprof_chan_try_receive(buffered, &value, NULL), -EAGAIN);
+    assert_int_equal(taskprof_chan_try_send(buffered, &value), 0);
+    assert_int_equal(taskprof_chan_try_send(buffered, &value), -EAGAIN);
+    assert_int_equal(taskprof_chan_try_receive(buffered, &value, NULL), 0);
+    assert_int_equal(taskprof_chan_free(unbuffered), 0);
+    assert_int_equal(taskprof_chan_free(buffered), 0);
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void a_timed_wait_lasts_as_long_as_it_was_told_and_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    enum { SPAN_NS = 5000000 };
+    int64_t value = 1;
+    taskprof_chan *channel = make_chan(sizeof(value), 0);
+    int64_t start = now_ns();
+    assert_int_equal(taskprof_chan_timed_send(channel, &value, SPAN_NS), -ETIMEDOUT);
+    assert_true(now_ns() - start >= SPAN_NS);
+    start = now_ns();
+    assert_int_equal(taskprof_chan_timed_receive(channel, &value, NULL, SPAN_NS), -ETIMEDOUT);
+    assert_true(now_ns() - start >= SPAN_NS);
+    assert_int_equal(taskprof_chan_timed_send(channel, &value, 0), -ETIMEDOUT);
+    assert_int_equal(taskprof_chan_timed_receive(channel, &value, NULL, 0), -ETIMEDOUT);
+    assert_int_equal(taskprof_chan_try_send(channel, &value), -EAGAIN);
+    assert_int_equal(taskprof_chan_try_receive(channel, &value, NULL), -EAGAIN);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void a_timed_wait_without_end_and_one_of_ages_are_met_by_their_peers(void **state)
+{
+    (void)state;
+    static const int64_t timeouts[] = {TASKPROF_FOREVER, INT64_MAX};
+    for (int i = 0; i < 2; i++) {
+        taskprof_chan *channel = make_chan(sizeof(int64_t), 0);
+        struct actor receiver = {.act = act_receive, .channel = channel};
+        actor_start(&receiver);
+        assert_int_equal(taskprof_chan_timed_send(channel, &(int64_t){3}, timeouts[i]), 0);
+        actor_join(&receiver);
+        assert_int_equal(receiver.value, 3);
+        assert_int_equal(taskprof_chan_free(channel), 0);
+    }
+}
+
+static void a_channel_on_which_a_task_waits_is_not_freed(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int64_t), 0);
+    struct actor receiver = {.act = act_receive, .channel = channel};
+    actor_start_blocked(&receiver, TASKPROF_CHAN_RECEIVE);
+    assert_int_equal(taskprof_chan_free(channel), -EBUSY);
+    assert_int_equal(taskprof_chan_send(channel, &(int64_t){9}), 0);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+    actor_join(&receiver);
+    assert_int_equal(receiver.value, 9);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = (taskprof_chan *)1;
+    assert_int_equal(taskprof_chan_make(1, SIZE_MAX, NULL, &channel), -EINVAL);
+    assert_int_equal(taskprof_chan_make(SIZE_MAX, 1, NULL, &channel), -EINVAL);
+    assert_int_equal(taskprof_chan_make((size_t)1 << 33, (size_t)1 << 33, NULL, &channel), -EINVAL);
+    assert_int_equal(taskprof_chan_make(SIZE_MAX / 4, 3, NULL, &channel), -EINVAL);
+    assert_ptr_equal(channel, (void *)1);
+    assert_int_equal(taskprof_chan_make(8, 1, NULL, NULL), -EINVAL);
+    channel = make_chan(sizeof(int), 1);
+    assert_int_equal(taskprof_chan_send(channel, NULL), -EINVAL);
+    assert_int_equal(taskprof_chan_length(channel), 0);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+static void errno_is_kept(void **state)
+{
+    (void)state;
+    taskprof_chan *channel = make_chan(sizeof(int64_t), 1);
+    int64_t value = 0;
+    errno = EXDEV;
+    assert_int_equal(taskprof_chan_send(channel, &value), 0);
+    assert_int_equal(taskprof_chan_timed_send(channel, &value, 1000000), -ETIMEDOUT);
+    assert_int_equal(taskprof_chan_close(channel), 0);
+    assert_int_equal(taskprof_chan_send(channel, &value), -EPIPE);
+    assert_int_equal(taskprof_chan_free(channel), 0);
+    assert_int_equal(taskprof_chan_make(8, SIZE_MAX, NULL, &channel), -EINVAL);
+    assert_int_equal(errno, EXDEV);
+}
+
+static struct channel *entry_of(const void *object)
+{
+    for (uint32_t i = 0; i < slab_high(&channel_slab); i++) {
+        struct channel *channel = slab_at(&channel_slab, i);
+        if (!channel_pin(channel))
+            continue;
+        bool found = channel->object == (uintptr_t)object;
+        channel_unpin(channel);
+        if (found)
+            return channel;
+    }
+    return NULL;
+}
+
+static void the_registry_shows_what_a_channel_looks_like(void **state)
+{
+    (void)state;
+    taskprof_chan *channel;
+    uint32_t version = channel_version();
+    assert_int_equal(taskprof_chan_make(4, 8, "orders", &channel), 0);
+    assert_int_not_equal(channel_version(), version);
+    struct channel *entry = entry_of(channel);
+    assert_non_null(entry);
+    assert_string_equal(entry->name, "orders");
+    assert_false(entry->foreign);
+    assert_int_equal(entry->created_by, taskprof_task_id(taskprof_task_self()));
+    assert_int_not_equal(entry->creation, 0);
+    struct channel_reading reading;
+    entry->read(entry, &reading);
+    assert_int_equal(reading.length, 0);
+    assert_int_equal(reading.capacity, 8);
+    assert_false(reading.closed);
+    assert_int_equal(reading.last_operation, CHANNEL_NEVER);
+    assert_int_equal(reading.last_task, 0);
+
+    int64_t before = now_ns();
+    assert_int_equal(taskprof_chan_send(channel, &(int){1}), 0);
+    entry->read(entry, &reading);
+    assert_int_equal(reading.length, 1);
+    assert_int_equal(reading.last_operation, CHANNEL_SENT);
+    assert_int_equal(reading.last_task, taskprof_task_id(taskprof_task_self()));
+    // The coarse clock lags by less than one tick, and ticks last 10 ms at most.
+    assert_true((int64_t)reading.last_ns > before - 11000000);
+    assert_true((int64_t)reading.last_ns <= now_ns());
+
+    assert_int_equal(taskprof_chan_receive(channel, NULL, NULL), 0);
+    entry->read(entry, &reading);
+    assert_int_equal(reading.last_operation, CHANNEL_RECEIVED);
+    assert_int_equal(taskprof_chan_close(channel), 0);
+    entry->read(entry, &reading);
+    assert_true(reading.closed);
+    assert_int_equal(reading.last_operation, CHANNEL_CLOSED);
+    assert_int_not_equal(reading.closed_stack, 0);
+
+    version = channel_version();
+    assert_int_equal(taskprof_chan_free(channel), 0);
+    assert_int_not_equal(channel_version(), version);
+    assert_null(entry_of(channel));
+}
+
+static void channels_of_one_name_or_one_place_are_one_class(void **state)
+{
+    (void)state;
+    taskprof_chan *named[2];
+    taskprof_chan *unnamed[3];
+    assert_int_equal(taskprof_chan_make(1, 1, "jobs", &named[0]), 0);
+    assert_int_equal(taskprof_chan_make(1, 1, "jobs", &named[1]), 0);
+    // The compiler can't tell how often, and does not unroll the loop into two places.
+    volatile int count = 2;
+    for (int i = 0; i < count; i++)
+        assert_int_equal(taskprof_chan_make(1, 1, NULL, &unnamed[i]), 0);
+    assert_int_equal(taskprof_chan_make(1, 1, "", &unnamed[2]), 0);
+    uint32_t jobs = entry_of(named[0])->class_id;
+    assert_int_equal(entry_of(named[1])->class_id, jobs);
+    assert_string_equal(channel_class_get(jobs)->name, "jobs");
+    assert_int_equal(channel_class_get(jobs)->creation, 0);
+    uint32_t place = entry_of(unnamed[0])->class_id;
+    assert_int_equal(entry_of(unnamed[1])->class_id, place);
+    assert_string_equal(channel_class_get(place)->name, "");
+    assert_int_equal(channel_class_get(place)->creation, entry_of(unnamed[0])->creation);
+    assert_int_not_equal(entry_of(unnamed[2])->class_id, place);
+    assert_int_not_equal(place, jobs);
+    assert_null(channel_class_get(0));
+    assert_null(channel_class_get(UINT32_MAX));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(taskprof_chan_free(named[i]), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(taskprof_chan_free(unnamed[i]), 0);
+}
+
+static void a_long_name_is_cut_between_characters(void **state)
+{
+    (void)state;
+    taskprof_chan *channel;
+    assert_int_equal(taskprof_chan_make(1, 1, "0123456789012345678901234567890", &channel), 0);
+    assert_string_equal(entry_of(channel)->name, "0123456789012345678901234567890");
+    assert_int_equal(taskprof_chan_free(channel), 0);
+    assert_int_equal(taskprof_chan_make(1, 1, "01234567890123456789012345678901", &channel), 0);
+    assert_string_equal(entry_of(channel)->name, "0123456789012345678901234567890");
+    assert_int_equal(taskprof_chan_free(channel), 0);
+    // The last character's first byte is the 31st, its second would be the 32nd.
+    assert_int_equal(taskprof_chan_make(1, 1, "012345678901234567890123456789\xc3\xa9", &channel),
+                     0);
+    assert_string_equal(entry_of(channel)->name, "012345678901234567890123456789");
+    assert_int_equal(taskprof_chan_free(channel), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_buffered_channel_gives_back_what_was_sent_in_order),
+        cmocka_unit_test(elements_of_any_size_arrive_whole),
+        cmocka_unit_test(an_unbuffered_send_waits_for_its_receiver),
+        cmocka_unit_test(a_send_goes_straight_to_a_waiting_receiver),
+        cmocka_unit_test(waiting_receivers_are_served_first_come_first_served),
+        cmocka_unit_test(waiting_senders_are_served_first_come_first_served),
+        cmocka_unit_test(a_receive_makes_room_for_the_longest_waiting_sender_at_once),
+        cmocka_unit_test(a_closed_channel_drains_and_then_yields_zeroes),
+        cmocka_unit_test(close_wakes_every_receiver),
+        cmocka_unit_test(close_wakes_every_sender_with_an_error_and_drops_what_they_sent),
+        cmocka_unit_test(a_nil_channel_blocks_and_says_so),
+        cmocka_unit_test(a_try_never_waits),
+        cmocka_unit_test(a_timed_wait_lasts_as_long_as_it_was_told_and_leaves_nothing_behind),
+        cmocka_unit_test(a_timed_wait_without_end_and_one_of_ages_are_met_by_their_peers),
+        cmocka_unit_test(a_channel_on_which_a_task_waits_is_not_freed),
+        cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(errno_is_kept),
+        cmocka_unit_test(the_registry_shows_what_a_channel_looks_like),
+        cmocka_unit_test(channels_of_one_name_or_one_place_are_one_class),
+        cmocka_unit_test(a_long_name_is_cut_between_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
