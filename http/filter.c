@@ -1,0 +1,82 @@
+#include "http/filter.h"
+
+#include "http/exchange.h"
+#include "http/query.h"
+#include "http/words.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char *const names[] = {"state", "min_wait", "channel", "limit"};
+
+const char *filter_given(const char *query)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char value[2];
+        // -EINVAL too says that it is there.
+        if (query_get(query, names[i], value, sizeof(value)) != 0)
+            return names[i];
+    }
+    return NULL;
+}
+
+bool filter_read(const char *query, struct filter *ret, struct http_reply *reply)
+{
+    *ret = (struct filter){0};
+    char text[32] = "";
+    if (query_get(query, "state", ret->state, sizeof(ret->state)) < 0) {
+        http_error(reply, 400,
+                   "state= is badly encoded or too long; right would be a wait reason as it stands "
+                   "in the brackets of debug=2: state=chan+receive");
+        return false;
+    }
+    if (query_get(query, "channel", ret->channel, sizeof(ret->channel)) < 0) {
+        http_error(reply, 400,
+                   "channel= is badly encoded or too long; right would be a name as the channel "
+                   "profile shows it");
+        return false;
+    }
+    int found = query_get(query, "min_wait", text, sizeof(text));
+    if (found && (found < 0 || (text[0] && !query_duration(text, &ret->min_wait_ns)))) {
+        http_error(reply, 400,
+                   "min_wait= is no span of time; right would be min_wait=90s, 5m, 1h30m, 250ms or "
+                   "a number of seconds");
+        return false;
+    }
+    ret->has_min_wait = found && text[0];
+    found = query_get(query, "limit", text, sizeof(text));
+    if (found && (found < 0 || (text[0] && (!query_unsigned(text, UINT32_MAX, &ret->limit) ||
+                                            ret->limit == 0)))) {
+        http_error(reply, 400, "limit= must be a positive integer: limit=100");
+        return false;
+    }
+    return true;
+}
+
+bool filter_group(const struct filter *filter, const struct snapshot_group *group)
+{
+    if (filter->state[0] && strcasecmp(filter->state, words_state(group)) != 0)
+        return false;
+    if (filter->has_min_wait &&
+        (group->activity != TASK_PARKED || group->wait_max_ns < filter->min_wait_ns))
+        return false;
+    if (filter->channel[0]) {
+        char label[WORDS_CHANNEL_MAX];
+        if (group->channel_class == 0)
+            return false;
+        words_channel(group->channel_class, label);
+        if (strcmp(filter->channel, label) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool filter_task(const struct filter *filter, const struct snapshot *snapshot,
+                 const struct snapshot_task *task)
+{
+    if (!filter->has_min_wait)
+        return true;
+    uint64_t now = snapshot->monotonic_ns;
+    return task->wait_start_ns && now >= task->wait_start_ns &&
+           now - task->wait_start_ns >= filter->min_wait_ns;
+}

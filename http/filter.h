@@ -1,0 +1,31 @@
+// What a client asks to see of the tasks: state=, min_wait=, channel=, limit=.
+
+#pragma once
+
+#include "profiler/snapshot/snapshot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct http_reply;
+
+struct filter {
+    char state[64];    // "": any
+    char channel[256]; // "": any
+    bool has_min_wait; // then only what waits, and for at least …
+    uint64_t min_wait_ns;
+    uint64_t limit; // 0: none
+};
+
+// Reads the filters out of a query. Returns false, with a 400 in *reply, when one is not right.
+bool filter_read(const char *query, struct filter *ret, struct http_reply *reply);
+
+// The name of the first filter in the query, NULL: none.
+const char *filter_given(const char *query);
+
+// Whether tasks of this group may be shown, as far as their group alone can tell.
+bool filter_group(const struct filter *filter, const struct snapshot_group *group);
+
+// Whether a task of such a group may be.
+bool filter_task(const struct filter *filter, const struct snapshot *snapshot,
+                 const struct snapshot_task *task);

@@ -1,0 +1,247 @@
+#include "http/profiles.h"
+
+#include "http/filter.h"
+#include "http/query.h"
+#include "http/routes.h"
+#include "http/text.h"
+#include "proto/pprof.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+// When the last goroutine snapshot was taken for anybody (CLOCK_MONOTONIC, 0: never): the next one
+// says how many tasks have been stuck since. Relaxed: one number, nothing hangs on its order.
+static _Atomic uint64_t last_snapshot_ns;
+
+// A profile's bytes and the snapshots that they are made from; lives in the first one's arena.
+struct encoded {
+    struct pprof_stream *stream;
+    struct snapshot *snapshot;
+    struct snapshot *before; // NULL: no delta
+};
+
+static ssize_t encoded_read(void *context, char *into, size_t room)
+{
+    struct encoded *encoded = context;
+    return pprof_read(encoded->stream, into, room);
+}
+
+static void encoded_free(void *context)
+{
+    struct encoded *encoded = context;
+    struct snapshot *snapshot = encoded->snapshot;
+    struct snapshot *before = encoded->before;
+    pprof_free(encoded->stream);
+    snapshot_free(before);
+    snapshot_free(snapshot);
+}
+
+static void out_of_memory(struct http_reply *reply)
+{
+    http_error(reply, 503, "out of memory for a snapshot; try again");
+}
+
+// A snapshot, or NULL and an error in *reply.
+static struct snapshot *take(unsigned flags, uint64_t since_ns, struct http_reply *reply)
+{
+    struct snapshot *snapshot;
+    int result = snapshot_take(flags, since_ns, &snapshot);
+    if (result == 0)
+        return snapshot;
+    if (result == -ENOMEM)
+        out_of_memory(reply);
+    else
+        http_error(reply, 500, "no snapshot could be taken: %s", strerrordesc_np(-result));
+    return NULL;
+}
+
+// Answers with a profile in protobuf form. Takes over `stream` and the snapshots.
+static void serve_encoded(struct http_reply *reply, int result, struct pprof_stream *stream,
+                          struct snapshot *snapshot, struct snapshot *before, const char *filename)
+{
+    struct encoded *encoded = NULL;
+    if (result == 0) {
+        encoded = arena_alloc(&snapshot->arena, sizeof(*encoded));
+        if (!encoded)
+            pprof_free(stream);
+    }
+    if (!encoded) {
+        snapshot_free(before);
+        snapshot_free(snapshot);
+        out_of_memory(reply);
+        return;
+    }
+    *encoded = (struct encoded){stream, snapshot, before};
+    reply->status = 200;
+    reply->type = "application/octet-stream";
+    reply->filename = filename;
+    reply->body.read = encoded_read;
+    reply->body.free = encoded_free;
+    reply->body.context = encoded;
+}
+
+// Answers with a text that one of the text_ functions set up, with that result.
+static void serve_text(struct http_reply *reply, int result, struct snapshot *snapshot)
+{
+    if (result < 0) {
+        snapshot_free(snapshot);
+        out_of_memory(reply);
+        return;
+    }
+    reply->status = 200;
+    reply->type = "text/plain; charset=utf-8";
+}
+
+// debug=, which may be 0 … max. false: an error is in *reply.
+static bool read_debug(const char *query, unsigned max, uint64_t *ret, struct http_reply *reply)
+{
+    char text[16] = "";
+    int found = query_get(query, "debug", text, sizeof(text));
+    *ret = 0;
+    if (found == 0 || (found > 0 && !text[0]) || (found > 0 && query_unsigned(text, max, ret)))
+        return true;
+    http_error(reply, 400, "debug= must be a number of 0 to %u: 0 is for go tool pprof, %s", max,
+               max == 1 ? "1 is text" : "1 is text by stack, 2 text by task, 3 for pprof by task");
+    return false;
+}
+
+// seconds=, into *ret_wait, 0: not given. false: an error is in *reply.
+static bool read_seconds(const char *query, uint64_t debug, unsigned *ret_wait,
+                         struct http_reply *reply)
+{
+    char text[32] = "";
+    uint64_t seconds = 0;
+    int found = query_get(query, "seconds", text, sizeof(text));
+    *ret_wait = 0;
+    if (found == 0 || (found > 0 && !text[0]))
+        return true;
+    if (found < 0 || !query_unsigned(text, UINT64_MAX, &seconds) || seconds == 0) {
+        http_error(reply, 400, "invalid value for \"seconds\" - must be a positive integer");
+        return false;
+    }
+    if (debug != 0) {
+        http_error(reply, 400,
+                   "seconds and debug params are incompatible: a delta is for go tool "
+                   "pprof, without debug=");
+        return false;
+    }
+    if (seconds > ROUTES_SECONDS_MAX) {
+        http_error(reply, 400,
+                   "seconds= can be %u at most; for longer spans save two profiles and "
+                   "compare them with go tool pprof -diff_base",
+                   ROUTES_SECONDS_MAX);
+        return false;
+    }
+    *ret_wait = (unsigned)seconds;
+    return true;
+}
+
+// One sample a task, for those tasks that the filter lets through.
+static void serve_tasks(struct snapshot *snapshot, const struct filter *filter,
+                        struct http_reply *reply)
+{
+    struct pprof_stream *stream = NULL;
+    size_t kept = 0;
+    for (size_t i = 0; i < snapshot->task_count; i++) {
+        const struct snapshot_task *task = &snapshot->task_list[i];
+        if (task->group < snapshot->group_count &&
+            filter_group(filter, &snapshot->groups[task->group]) &&
+            filter_task(filter, snapshot, task) && (!filter->limit || kept < filter->limit))
+            snapshot->task_list[kept++] = *task;
+    }
+    snapshot->task_count = kept;
+    int result = pprof_tasks(snapshot, &stream);
+    serve_encoded(reply, result, stream, snapshot, NULL, "goroutine");
+}
+
+void profile_goroutine(const struct http_request *request, const char *query,
+                       struct http_reply *reply)
+{
+    uint64_t debug;
+    unsigned wait;
+    struct filter filter;
+    (void)request;
+    if (!read_debug(query, 3, &debug, reply) || !read_seconds(query, debug, &wait, reply) ||
+        !filter_read(query, &filter, reply))
+        return;
+    if (debug == 0 && filter_given(query)) {
+        http_error(reply, 400,
+                   "%s= needs debug=1, 2 or 3: debug=0 is the whole profile, which go tool pprof "
+                   "filters with -tagfocus",
+                   filter_given(query));
+        return;
+    }
+    uint64_t since = atomic_load_explicit(&last_snapshot_ns, memory_order_relaxed);
+    struct snapshot *snapshot = take(debug >= 2 ? SNAPSHOT_TASKS : 0, since, reply);
+    if (!snapshot)
+        return;
+    atomic_store_explicit(&last_snapshot_ns, snapshot->monotonic_ns, memory_order_relaxed);
+    if (wait) {
+        reply->wait_s = wait;
+        reply->before = snapshot;
+    } else if (debug == 0) {
+        struct pprof_stream *stream = NULL;
+        int result = pprof_goroutine(snapshot, NULL, &stream);
+        serve_encoded(reply, result, stream, snapshot, NULL, "goroutine");
+    } else if (debug == 1) {
+        serve_text(reply, text_groups(snapshot, &filter, &reply->body), snapshot);
+    } else if (debug == 2) {
+        serve_text(reply, text_tasks(snapshot, &filter, &reply->body), snapshot);
+    } else {
+        serve_tasks(snapshot, &filter, reply);
+    }
+}
+
+void profile_goroutine_delta(struct http_reply *reply)
+{
+    struct snapshot *before = reply->before;
+    struct pprof_stream *stream = NULL;
+    *reply = (struct http_reply){0};
+    struct snapshot *snapshot = take(0, before->monotonic_ns, reply);
+    if (!snapshot) {
+        snapshot_free(before);
+        return;
+    }
+    atomic_store_explicit(&last_snapshot_ns, snapshot->monotonic_ns, memory_order_relaxed);
+    int result = pprof_goroutine(snapshot, before, &stream);
+    serve_encoded(reply, result, stream, snapshot, before, "goroutine-delta");
+}
+
+void profile_channel(const struct http_request *request, const char *query,
+                     struct http_reply *reply)
+{
+    uint64_t debug;
+    (void)request;
+    if (!read_debug(query, 1, &debug, reply))
+        return;
+    struct snapshot *snapshot = take(0, 0, reply);
+    if (!snapshot)
+        return;
+    if (debug == 1) {
+        serve_text(reply, text_channels(snapshot, &reply->body), snapshot);
+        return;
+    }
+    struct pprof_stream *stream = NULL;
+    int result = pprof_channel(snapshot, &stream);
+    serve_encoded(reply, result, stream, snapshot, NULL, "channel");
+}
+
+void profile_threadcreate(const struct http_request *request, const char *query,
+                          struct http_reply *reply)
+{
+    uint64_t debug;
+    (void)request;
+    if (!read_debug(query, 1, &debug, reply))
+        return;
+    struct snapshot *snapshot = take(0, 0, reply);
+    if (!snapshot)
+        return;
+    if (debug == 1) {
+        serve_text(reply, text_threads(snapshot, &reply->body), snapshot);
+        return;
+    }
+    struct pprof_stream *stream = NULL;
+    int result = pprof_threadcreate(snapshot, &stream);
+    serve_encoded(reply, result, stream, snapshot, NULL, "threadcreate");
+}

@@ -1,0 +1,40 @@
+// The text dumps. Each is rendered piece by piece as it is read, so that a million tasks need
+// little more memory than a thousand.
+//
+// All take over the snapshot when they return 0; on an error (-ENOMEM) it stays the caller's.
+
+#pragma once
+
+#include "http/exchange.h"
+#include "http/filter.h"
+#include "profiler/snapshot/snapshot.h"
+
+// goroutine?debug=1: groups, by count.
+int text_groups(struct snapshot *snapshot, const struct filter *filter, struct http_body *ret);
+
+// goroutine?debug=2: every task, in Go's own form. Needs SNAPSHOT_TASKS.
+int text_tasks(struct snapshot *snapshot, const struct filter *filter, struct http_body *ret);
+
+// channel?debug=1: a table, then misuse.
+int text_channels(struct snapshot *snapshot, struct http_body *ret);
+
+// threadcreate?debug=1: threads by where they were created. Needs SNAPSHOT_TASKS.
+int text_threads(struct snapshot *snapshot, struct http_body *ret);
+
+// What each of them is made on: the first member of its own struct, which lives in the snapshot's
+// arena.
+struct text {
+    struct snapshot *snapshot;
+    struct buffer out; // the piece that is being read
+    size_t at;
+    // Renders the next piece into `out`; false: there was none.
+    bool (*next)(struct text *text);
+    // Gives back what is not in the arena; may be NULL.
+    void (*release)(struct text *text);
+};
+
+// A zeroed struct of `size` bytes with `struct text` at its start; NULL: out of memory.
+void *text_new(struct snapshot *snapshot, size_t size, bool (*next)(struct text *));
+
+// Makes it a body's source.
+void text_serve(struct text *text, struct http_body *ret);

@@ -1,0 +1,290 @@
+// debug=2 of the goroutine profile: every task with its stack, in the form of Go's own dumps, which
+// people and panicparse read. Tasks of the same group have the same frames: they are rendered once
+// and copied.
+
+#include "http/text.h"
+#include "http/words.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    BLOCKS_BYTES = 4 << 20, // of rendered groups kept; with 28 bytes a task this is a dump's memory
+    PIECE = 16 * 1024,      // tasks are rendered until a piece has this many bytes
+};
+
+// What is the same in all tasks of a group, in two parts: what stands before the creator's number
+// and what stands behind it.
+struct block {
+    uint32_t at;     // in `blocks`
+    uint32_t before; // bytes; 0: not rendered yet
+    uint32_t behind;
+};
+
+struct tasks {
+    struct text text;
+    struct filter filter;
+    struct block *block_of; // by group
+    struct buffer blocks;   // at most BLOCKS_BYTES
+    struct buffer spare;    // a block for which there is no room
+    uint32_t *order;        // indexes in task_list: by group, then by slot
+    size_t order_bytes;
+    size_t count; // entries of `order`
+    size_t next;
+    uint64_t left_out; // by limit=
+    uint64_t excluded; // by the other filters
+    bool ended;
+};
+
+static void render_block(struct buffer *out, const struct snapshot *snapshot,
+                         const struct snapshot_group *group, uint32_t *ret_before)
+{
+    const struct stack *stack = stack_get(group->stack);
+    if (stack->depth == 0)
+        // Go's own words for a stack that it can't walk; its parsers know them.
+        buffer_string(out, "\tgoroutine running on other thread; stack unavailable\n");
+    words_frames_go(out, snapshot, group->stack);
+    if (stack->depth && stack->end)
+        buffer_string(out, "...additional frames elided...\n");
+    *ret_before = (uint32_t)out->length;
+    if (stack_get(group->creation)->depth == 0)
+        return;
+    struct words_origin origin = words_origin(group->creation);
+    buffer_string(out, "created by ");
+    words_function(out, snapshot, origin.frame->function, origin.address);
+    *ret_before = (uint32_t)out->length;
+    buffer_string(out, "\n\t");
+    words_place(out, origin.frame);
+    buffer_string(out, " +0x");
+    buffer_hex(out,
+               origin.entry && origin.address > origin.entry ? origin.address - origin.entry : 0);
+    buffer_char(out, '\n');
+}
+
+// The two parts of a group's block.
+static void block_get(struct tasks *tasks, uint32_t group_index, const char **ret_text,
+                      uint32_t *ret_before, uint32_t *ret_behind)
+{
+    const struct snapshot *snapshot = tasks->text.snapshot;
+    const struct snapshot_group *group = &snapshot->groups[group_index];
+    struct block *block = &tasks->block_of[group_index];
+    if (!block->before) {
+        struct buffer *spare = &tasks->spare;
+        uint32_t before;
+        spare->length = 0;
+        render_block(spare, snapshot, group, &before);
+        if (spare->failed) {
+            tasks->text.out.failed = true;
+            *ret_before = *ret_behind = 0;
+            return;
+        }
+        *ret_text = spare->data;
+        *ret_before = before;
+        *ret_behind = (uint32_t)spare->length - before;
+        // Of a group of one nothing is needed twice.
+        if (group->count == 1 || spare->length > BLOCKS_BYTES - tasks->blocks.length)
+            return;
+        uint32_t at = (uint32_t)tasks->blocks.length;
+        buffer_append(&tasks->blocks, spare->data, spare->length);
+        if (tasks->blocks.failed) {
+            // Without memory for it, each block is rendered anew.
+            tasks->blocks.failed = false;
+            return;
+        }
+        *block = (struct block){at, *ret_before, *ret_behind};
+    }
+    *ret_text = tasks->blocks.data + block->at;
+    *ret_before = block->before;
+    *ret_behind = block->behind;
+}
+
+static void label(struct buffer *out, const char **separator, const char *key, const char *value)
+{
+    buffer_string(out, *separator);
+    *separator = ", ";
+    buffer_char(out, '"');
+    buffer_string(out, key);
+    buffer_string(out, "\": ");
+    words_quoted(out, value);
+}
+
+static void number_label(struct buffer *out, const char **separator, const char *key,
+                         unsigned long long value)
+{
+    buffer_string(out, *separator);
+    *separator = ", ";
+    buffer_printf(out, "\"%s\": \"%llu\"", key, value);
+}
+
+// Keys in order, as Go has them.
+static void header(struct buffer *out, const struct snapshot *snapshot,
+                   const struct snapshot_task *task, bool here, const struct task_details *details)
+{
+    const struct snapshot_group *group = &snapshot->groups[task->group];
+    uint64_t waited = 0;
+    if (task->wait_start_ns && snapshot->monotonic_ns > task->wait_start_ns)
+        waited = snapshot->monotonic_ns - task->wait_start_ns;
+    buffer_string(out, "goroutine ");
+    buffer_unsigned(out, task->id);
+    buffer_string(out, " [");
+    buffer_string(out, words_state(group));
+    if (waited >= 60000000000u)
+        buffer_printf(out, ", %llu minutes", (unsigned long long)(waited / 60000000000u));
+
+    const char *separator = " labels:{";
+    const struct snapshot_channel *channel =
+        group->channel < snapshot->channel_count ? &snapshot->channels[group->channel] : NULL;
+    if (channel && channel->reading.capacity >= 0)
+        number_label(out, &separator, "cap", (unsigned long long)channel->reading.capacity);
+    if (group->channel_class) {
+        char name[WORDS_CHANNEL_MAX];
+        words_channel(group->channel_class, name);
+        label(out, &separator, "channel", name);
+    }
+    if (channel && channel->reading.closed)
+        label(out, &separator, "closed", "true");
+    if (!here)
+        label(out, &separator, "ended", "since the snapshot");
+    if (channel && channel->reading.length >= 0)
+        number_label(out, &separator, "len", (unsigned long long)channel->reading.length);
+    if (here && details->name[0]) {
+        char name[TASKPROF_NAME_SIZE + 1] = "";
+        memcpy(name, details->name, TASKPROF_NAME_SIZE);
+        label(out, &separator, "name", name);
+    }
+    if (group->activity == TASK_IN_SYSCALL) {
+        const char *call = words_syscall(group->syscall);
+        if (call)
+            label(out, &separator, "syscall", call);
+        else
+            number_label(out, &separator, "syscall", group->syscall);
+    }
+    if (here && details->tid)
+        number_label(out, &separator, "tid", (unsigned long long)details->tid);
+    if (stack_get(group->stack)->end)
+        label(out, &separator, "truncated", words_stack_end(stack_get(group->stack)->end));
+    if (task->wait_start_ns) {
+        buffer_string(out, separator);
+        separator = ", ";
+        buffer_string(out, "\"wait\": \"");
+        words_span(out, waited);
+        buffer_char(out, '"');
+    }
+    buffer_string(out, separator[0] == ',' ? "}]:\n" : "]:\n");
+}
+
+static void one_task(struct tasks *tasks, const struct snapshot_task *task)
+{
+    struct buffer *out = &tasks->text.out;
+    struct task_details details = {0};
+    bool here = snapshot_task_details(task, &details);
+    const char *text = "";
+    uint32_t before;
+    uint32_t behind;
+    header(out, tasks->text.snapshot, task, here, &details);
+    block_get(tasks, task->group, &text, &before, &behind);
+    buffer_append(out, text, before);
+    if (behind && here && details.parent) {
+        buffer_string(out, " in goroutine ");
+        buffer_unsigned(out, details.parent);
+    }
+    buffer_append(out, text + before, behind);
+    buffer_char(out, '\n');
+}
+
+static void end(struct tasks *tasks)
+{
+    struct buffer *out = &tasks->text.out;
+    buffer_string(out, "# ");
+    words_summary(out, tasks->text.snapshot);
+    buffer_char(out, '\n');
+    if (tasks->left_out)
+        buffer_printf(out, "# ... %llu more tasks left out by limit=%llu\n",
+                      (unsigned long long)tasks->left_out, (unsigned long long)tasks->filter.limit);
+    if (tasks->excluded)
+        buffer_printf(out, "# %llu tasks not shown: the filters exclude them\n",
+                      (unsigned long long)tasks->excluded);
+}
+
+static bool next_piece(struct text *text)
+{
+    struct tasks *tasks = (struct tasks *)text;
+    while (tasks->next < tasks->count && text->out.length < PIECE && !text->out.failed)
+        one_task(tasks, &text->snapshot->task_list[tasks->order[tasks->next++]]);
+    if (text->out.length)
+        return true;
+    if (tasks->ended)
+        return false;
+    tasks->ended = true;
+    end(tasks);
+    return true;
+}
+
+static void release(struct text *text)
+{
+    struct tasks *tasks = (struct tasks *)text;
+    buffer_release(&tasks->blocks);
+    buffer_release(&tasks->spare);
+    memory_unmap(tasks->order, tasks->order_bytes);
+}
+
+// Fills `order`: a counting sort by group of the tasks that the filters let through.
+static int sort(struct tasks *tasks)
+{
+    struct snapshot *snapshot = tasks->text.snapshot;
+    size_t groups = snapshot->group_count;
+    uint32_t *place = arena_alloc(&snapshot->arena, (groups + 1) * sizeof(*place));
+    bool *shown = arena_alloc(&snapshot->arena, groups + 1);
+    if (!place || !shown)
+        return -ENOMEM;
+    for (size_t g = 0; g < groups; g++)
+        shown[g] = filter_group(&tasks->filter, &snapshot->groups[g]);
+    for (size_t i = 0; i < snapshot->task_count; i++) {
+        const struct snapshot_task *task = &snapshot->task_list[i];
+        if (task->group >= groups || !shown[task->group] ||
+            !filter_task(&tasks->filter, snapshot, task)) {
+            tasks->excluded++;
+            continue;
+        }
+        place[task->group + 1]++;
+        tasks->count++;
+    }
+    if (tasks->count == 0)
+        return 0;
+    for (size_t g = 1; g <= groups; g++)
+        place[g] += place[g - 1];
+    if (tasks->filter.limit && tasks->count > tasks->filter.limit) {
+        tasks->left_out = tasks->count - tasks->filter.limit;
+        tasks->count = tasks->filter.limit;
+    }
+    tasks->order_bytes = tasks->count * sizeof(*tasks->order);
+    tasks->order = memory_map(tasks->order_bytes);
+    if (!tasks->order)
+        return -ENOMEM;
+    for (size_t i = 0; i < snapshot->task_count; i++) {
+        const struct snapshot_task *task = &snapshot->task_list[i];
+        if (task->group >= groups || !shown[task->group] ||
+            !filter_task(&tasks->filter, snapshot, task))
+            continue;
+        uint32_t at = place[task->group]++;
+        if (at < tasks->count)
+            tasks->order[at] = (uint32_t)i;
+    }
+    return 0;
+}
+
+int text_tasks(struct snapshot *snapshot, const struct filter *filter, struct http_body *ret)
+{
+    struct tasks *tasks = text_new(snapshot, sizeof(*tasks), next_piece);
+    if (!tasks)
+        return -ENOMEM;
+    tasks->filter = *filter;
+    tasks->text.release = release;
+    tasks->block_of =
+        arena_alloc(&snapshot->arena, (snapshot->group_count + 1) * sizeof(*tasks->block_of));
+    int result = tasks->block_of ? sort(tasks) : -ENOMEM;
+    if (result < 0)
+        return result;
+    text_serve(&tasks->text, ret);
+    return 0;
+}
