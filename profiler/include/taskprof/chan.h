@@ -29,6 +29,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default) // exported from the library, which hides all else
+
 typedef struct taskprof_chan taskprof_chan;
 
 // A channel's name, its NUL among it; longer ones are cut.
@@ -82,6 +84,8 @@ struct taskprof_case {
 #define TASKPROF_SELECT_MAX 64
 int taskprof_select(struct taskprof_case *cases, unsigned count, int64_t timeout_ns,
                     unsigned *ret_chosen);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default) // exported from the library, which hides all else
+
 // Why a task waits. The texts are Go's own, where Go has one: its tools look for them.
 enum taskprof_reason {
     TASKPROF_CHAN_SEND = 1,    // "chan send"
@@ -82,6 +84,8 @@ void taskprof_task_park(struct taskprof_task *task, enum taskprof_reason reason,
 void taskprof_task_park_select(struct taskprof_task *task, const struct taskprof_wait *waits,
                                unsigned count);
 void taskprof_task_unpark(struct taskprof_task *task);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default) // exported from the library, which hides all else
+
 typedef struct taskprof_queue_handle taskprof_queue_handle;
 
 // Wait objects that a side can have.
@@ -67,6 +69,8 @@ void taskprof_queue_note(taskprof_queue_handle *handle, enum taskprof_queue_oper
 
 // The queue is going away; its memory may be freed when this returns. NULL is ignored.
 void taskprof_queue_unregister(taskprof_queue_handle *handle);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

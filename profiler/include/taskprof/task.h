@@ -14,6 +14,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default) // exported from the library, which hides all else
+
 // A registered task. Valid until the thread has ended, or until taskprof_coroutine_end.
 typedef struct taskprof_task taskprof_task;
 
@@ -75,6 +77,8 @@ int taskprof_coroutine_end(taskprof_task *task);
 // This thread runs `task` from now on; NULL: the thread itself again. A runtime that calls this at
 // each switch makes taskprof_park and the channels work inside its coroutines without handles.
 void taskprof_task_switch(taskprof_task *task);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

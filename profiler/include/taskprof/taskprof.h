@@ -27,6 +27,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default) // exported from the library, which hides all else
+
 #define TASKPROF_VERSION "0.1.0"
 
 // How to start. A field that is NULL or 0 is taken from its environment variable, then from its
@@ -83,6 +85,8 @@ int taskprof_write(int fd, const char *profile, const char *query);
 
 // The text of any negative errno that a taskprof function returned. Static.
 const char *taskprof_error_text(int error);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
