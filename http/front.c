@@ -54,7 +54,7 @@ static void serve(struct front *front, int fd, const struct sockaddr_storage *ad
         rescue_refuse(fd, front->settings.max_connections, front->stop);
         break;
     case MHD_STUCK:
-        rescue_serve(fd, &front->settings.hosts, front->stop);
+        rescue_serve(fd, &front->settings.hosts, front->stop, "malloc is stuck in this process");
         break;
     }
 }
@@ -74,7 +74,8 @@ static void accept_with_spares(struct front *front)
     spares_close(front);
     int fd = accept_one(front, &address, &length);
     if (fd >= 0) {
-        rescue_serve(fd, &front->settings.hosts, front->stop);
+        rescue_serve(fd, &front->settings.hosts, front->stop,
+                     "this process has no file descriptors left");
     } else {
         // Another thread was faster. The connection stays in the queue; look again soon.
         struct pollfd stop = {.fd = front->stop, .events = POLLIN};

@@ -429,6 +429,8 @@ static void *run(void *argument)
         take_offer(mhd);
         resume_due(mhd, count);
         MHD_run(mhd->daemon);
+        // Another one: that it is unstuck must show before it sleeps again.
+        beat(mhd);
     }
     finish(mhd);
     return NULL;

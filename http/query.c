@@ -65,7 +65,7 @@ bool query_unsigned(const char *text, uint64_t max, uint64_t *ret)
         if (*text < '0' || *text > '9')
             return false;
         unsigned digit = (unsigned)(*text - '0');
-        if (value > max / 10 || value * 10 > max - digit)
+        if (digit > max || value > (max - digit) / 10)
             return false;
         value = value * 10 + digit;
     }

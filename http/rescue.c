@@ -91,7 +91,8 @@ static char *next_line(char **at)
 }
 
 // The head as a request. Returns false, with an error in *reply, for what is not served here.
-static bool parse(struct rescue *rescue, struct http_request *ret, struct http_reply *reply)
+static bool parse(struct rescue *rescue, const char *trouble, struct http_request *ret,
+                  struct http_reply *reply)
 {
     char *at = rescue->head;
     char *line = next_line(&at);
@@ -131,7 +132,7 @@ static bool parse(struct rescue *rescue, struct http_request *ret, struct http_r
     if (!body)
         return true;
     if (routes_takes_body(ret, reply))
-        http_error(reply, 503, "malloc is stuck in this process: only GET is answered");
+        http_error(reply, 503, "%s: only GET is answered", trouble);
     return false;
 }
 
@@ -224,7 +225,7 @@ static struct rescue *rescue_new(int fd, int stop)
     return rescue;
 }
 
-void rescue_serve(int fd, const struct host_rule *hosts, int stop)
+void rescue_serve(int fd, const struct host_rule *hosts, int stop, const char *trouble)
 {
     struct rescue *rescue = rescue_new(fd, stop);
     if (!rescue)
@@ -233,7 +234,7 @@ void rescue_serve(int fd, const struct host_rule *hosts, int stop)
     struct http_reply reply = {0};
     int got = read_head(rescue, after(HEAD_MS));
     if (got > 0) {
-        if (parse(rescue, &request, &reply))
+        if (parse(rescue, trouble, &request, &reply))
             routes_answer(&request, &reply);
     } else if (got < 0) {
         http_error(&reply, 431, "the head of the request is longer than %d bytes", HEAD_MAX);
@@ -242,8 +243,9 @@ void rescue_serve(int fd, const struct host_rule *hosts, int stop)
     }
     if (reply.wait_s)
         http_error(&reply, 503,
-                   "malloc is stuck in this process: seconds= can't be had. Save two profiles and "
-                   "compare them with go tool pprof -diff_base");
+                   "%s: seconds= can't be had. Save two profiles and compare them with go tool "
+                   "pprof -diff_base",
+                   trouble);
     bool head = request.method && strcmp(request.method, "HEAD") == 0;
     bool whole = reply.status && send_reply(rescue, &reply, !head);
     http_reply_release(&reply);

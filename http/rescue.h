@@ -5,8 +5,9 @@
 
 #include "http/host.h"
 
-// Serves one request on `fd` and closes it. Ends early when `stop` becomes readable.
-void rescue_serve(int fd, const struct host_rule *hosts, int stop);
+// Serves one request on `fd` and closes it. Ends early when `stop` becomes readable. `trouble` says
+// why it is done here, for what can't be: "malloc is stuck in this process".
+void rescue_serve(int fd, const struct host_rule *hosts, int stop, const char *trouble);
 
 // Answers 503 "too many clients", whatever was asked, and closes `fd`.
 void rescue_refuse(int fd, unsigned max_connections, int stop);
