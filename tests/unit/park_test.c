@@ -200,7 +200,7 @@ static _Atomic bool stop;
 
 static void *sleeper(void *ret_task)
 {
-    *(struct taskprof_task **)ret_task = taskprof_task_self();
+    __atomic_store_n((struct taskprof_task **)ret_task, taskprof_task_self(), __ATOMIC_RELEASE);
     taskprof_park(TASKPROF_SLEEP, NULL);
     while (!atomic_load(&stop))
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);

@@ -1,0 +1,200 @@
+// Tasks are created, parked, woken and ended by the ten thousand while snapshots are taken without
+// pause: nothing is lost, nothing is seen twice, and what is read belongs together.
+
+#include "profiler/snapshot/snapshot.h"
+#include "profiler/tasks/park.h"
+#include "profiler/tasks/task.h"
+#include "tests/test.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <taskprof/taskprof.h>
+
+enum {
+    SCRAPERS = 4,
+    CHURNERS = 3,
+    THREADS_EACH = 2000,     // created and ended by each churner
+    COROUTINES_EACH = 30000, // likewise
+    COROUTINE_STACK = 16384,
+    HAND_OVERS = 60000,
+};
+
+static _Atomic bool stop;
+static _Atomic uint64_t snapshots;
+
+// Every frame of these is known, so that a scraper can tell a torn stack from a true one.
+static __attribute__((noinline)) void park_shallow(int *object)
+{
+    taskprof_park(TASKPROF_SLEEP, object);
+    __asm__ volatile("" ::: "memory");
+    taskprof_unpark();
+}
+
+static __attribute__((noinline)) void park_deep(int *object, int depth)
+{
+    if (depth)
+        park_deep(object, depth - 1);
+    else
+        park_shallow(object);
+    __asm__ volatile("" ::: "memory");
+}
+
+static void *short_life(void *object)
+{
+    taskprof_task_begin("short");
+    park_shallow(object);
+    park_deep(object, 7);
+    return NULL;
+}
+
+static void *churn(void *seed)
+{
+    int object = 0;
+    unsigned random = (unsigned)(uintptr_t)seed;
+    for (int i = 0; i < THREADS_EACH; i++) {
+        pthread_t thread;
+        if (taskprof_pthread_create(&thread, NULL, short_life, &object) == 0)
+            pthread_join(thread, NULL);
+        park_deep(&object, (int)(rand_r(&random) % 16));
+    }
+    for (int i = 0; i < COROUTINES_EACH; i++) {
+        // Its stack goes away right after its end: a collector that still looked would fault.
+        char *stack =
+            mmap(NULL, COROUTINE_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        struct taskprof_coroutine description = {.size = sizeof(description),
+                                                 .name = "brief",
+                                                 .stack_low = stack,
+                                                 .stack_size = COROUTINE_STACK};
+        taskprof_task *task;
+        if (taskprof_coroutine_begin(&description, &task) == 0) {
+            // Parked with a stack pointer that lies in the coroutine's stack, as a runtime would.
+            struct arch_regs regs = {.pc = (uintptr_t)churn,
+                                     .sp = (uintptr_t)stack + COROUTINE_STACK - 256};
+            park_enter_task(task, TASKPROF_SEMACQUIRE, &object, &regs);
+            if (i % 2)
+                taskprof_task_unpark(task);
+            taskprof_coroutine_end(task);
+        }
+        munmap(stack, COROUTINE_STACK);
+    }
+    return NULL;
+}
+
+static taskprof_chan *pipe_line;
+
+static void *produce(void *unused)
+{
+    (void)unused;
+    for (uint64_t i = 1; i <= HAND_OVERS; i++)
+        taskprof_chan_send(pipe_line, &i);
+    taskprof_chan_close(pipe_line);
+    return NULL;
+}
+
+static void *consume(void *ret_sum)
+{
+    uint64_t value;
+    bool ok;
+    while (taskprof_chan_receive(pipe_line, &value, &ok) == 0 && ok)
+        *(uint64_t *)ret_sum += value;
+    return NULL;
+}
+
+static void check(const struct snapshot *snapshot)
+{
+    uint64_t sum = 0, listed = 0;
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        const struct snapshot_group *group = &snapshot->groups[i];
+        uint64_t aged = 0;
+        sum += group->count;
+        assert_true(group->count > 0);
+        assert_true(i == 0 || snapshot->groups[i - 1].count >= group->count);
+        for (int age = 0; age < SNAPSHOT_AGES; age++)
+            aged += group->ages[age];
+        assert_int_equal(aged, group->activity == TASK_PARKED ? group->count : 0);
+        assert_in_range(stack_get(group->stack)->depth, 0, STACK_DEPTH_MAX);
+    }
+    assert_int_equal(sum, snapshot->tasks);
+    assert_int_equal(snapshot->threads + snapshot->coroutines, snapshot->tasks);
+    if (snapshot->task_list) {
+        for (size_t i = 0; i < snapshot->task_count; i++) {
+            assert_in_range(snapshot->task_list[i].group, 0, snapshot->group_count - 1);
+            listed += snapshot->task_list[i].id != 0;
+        }
+        assert_int_equal(listed, snapshot->tasks);
+    }
+}
+
+static void *scrape(void *with_tasks)
+{
+    while (!atomic_load(&stop)) {
+        struct snapshot *snapshot;
+        if (snapshot_take(with_tasks ? SNAPSHOT_TASKS : 0, 1, &snapshot) < 0)
+            continue;
+        check(snapshot);
+        for (size_t i = 0; i < snapshot->task_count; i += 7) {
+            struct task_details details;
+            snapshot_task_details(&snapshot->task_list[i], &details);
+        }
+        snapshot_free(snapshot);
+        atomic_fetch_add(&snapshots, 1);
+    }
+    return NULL;
+}
+
+static uint64_t tasks_now(void)
+{
+    struct snapshot *snapshot;
+    assert_int_equal(snapshot_take(0, 0, &snapshot), 0);
+    uint64_t tasks = snapshot->tasks;
+    snapshot_free(snapshot);
+    return tasks;
+}
+
+static void counts_add_up_while_tasks_come_and_go(void **state)
+{
+    (void)state;
+    struct snapshot *before, *after;
+    assert_int_equal(taskprof_chan_make(sizeof(uint64_t), 2, "pipe-line", &pipe_line), 0);
+    assert_int_equal(snapshot_take(0, 0, &before), 0);
+
+    pthread_t scrapers[SCRAPERS], churners[CHURNERS], producer, consumers[2];
+    uint64_t sums[2] = {0};
+    for (uintptr_t i = 0; i < SCRAPERS; i++)
+        assert_int_equal(pthread_create(&scrapers[i], NULL, scrape, (void *)(i % 2)), 0);
+    for (uintptr_t i = 0; i < CHURNERS; i++)
+        assert_int_equal(pthread_create(&churners[i], NULL, churn, (void *)(i + 1)), 0);
+    assert_int_equal(pthread_create(&producer, NULL, produce, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&consumers[i], NULL, consume, &sums[i]), 0);
+    for (int i = 0; i < CHURNERS; i++)
+        pthread_join(churners[i], NULL);
+    pthread_join(producer, NULL);
+    pthread_join(consumers[0], NULL);
+    pthread_join(consumers[1], NULL);
+    eventually(atomic_load(&snapshots) > SCRAPERS * 4);
+    atomic_store(&stop, true);
+    for (int i = 0; i < SCRAPERS; i++)
+        pthread_join(scrapers[i], NULL);
+
+    assert_int_equal(sums[0] + sums[1], (uint64_t)HAND_OVERS * (HAND_OVERS + 1) / 2);
+    // The kernel may still be about to take a joined thread out of /proc.
+    eventually(tasks_now() == before->tasks);
+    assert_int_equal(snapshot_take(0, 0, &after), 0);
+    assert_int_equal(after->coroutines, before->coroutines);
+    assert_true(after->created - before->created >=
+                (uint64_t)CHURNERS * (THREADS_EACH + COROUTINES_EACH));
+    snapshot_free(before);
+    snapshot_free(after);
+    assert_int_equal(taskprof_chan_free(pipe_line), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_add_up_while_tasks_come_and_go),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
