@@ -135,6 +135,7 @@ start_service() {
 waiting_in() {
     fetch "${url}goroutine?debug=1" | awk -v name="$1" '
         / @ / { count = $1 }
+        /^# created by/ { count = 0 }
         $1 == "#" && $3 ~ "^" name "\\+" && count { sum += count; count = 0 }
         END { print sum + 0 }'
 }

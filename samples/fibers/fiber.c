@@ -13,8 +13,10 @@ enum { STACK_SIZE = 64 * 1024 };
 struct fiber {
     void *(*start)(void *);
     void *argument;
+    const void *frame;   // of fiber_main, once that has started
+    bool registered;     // whoever creates the fiber has registered it, or failed to
     taskprof_task *task; // NULL when taskprof had no memory for it: the fiber runs unseen
-    st_cond_t woken;     // signalled when `wake` was called
+    st_cond_t woken;     // signalled at each change of the above, and when `wake` was called
     bool wake_pending;   // … before the fiber came to wait for it
 };
 
@@ -65,14 +67,19 @@ static void switched_out(void)
 }
 
 // State Threads does not tell a fiber's stack bounds, but they follow from what it promises: the
-// stack is of whole pages, STACK_SIZE bytes of it may be used, and `frame` belongs to the fiber's
+// stack is of whole pages, STACK_SIZE bytes of it may be used, and `frame` is that of its
 // first function, a few hundred bytes below the top. So the top is the end of that page. The page
 // is mapped, whatever the library does above it, because `frame` lies in it; were the true top
 // higher, a few words at the far end of a stack would be missed, and nothing unmapped be read.
-static taskprof_task *register_fiber(struct fiber *fiber, uintptr_t frame)
+//
+// So a fiber has to run before its bounds are known. But whoever creates it registers it: only so
+// do profiles show who created it and where.
+static void fiber_register(struct fiber *fiber)
 {
+    while (!fiber->frame)
+        st_cond_wait(fiber->woken);
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t top = (frame / page + 1) * page;
+    uintptr_t top = ((uintptr_t)fiber->frame / page + 1) * page;
     const struct taskprof_coroutine description = {
         .size = sizeof(description),
         .stack_low = (const void *)(top - STACK_SIZE),
@@ -80,9 +87,9 @@ static taskprof_task *register_fiber(struct fiber *fiber, uintptr_t frame)
         .scheduler = &scheduler,
         .context = fiber,
     };
-    taskprof_task *task = NULL;
-    taskprof_coroutine_begin(&description, &task);
-    return task;
+    taskprof_coroutine_begin(&description, &fiber->task);
+    fiber->registered = true;
+    st_cond_signal(fiber->woken);
 }
 
 // A fiber's first function has no caller that could ever be returned to: State Threads jumped here.
@@ -99,9 +106,11 @@ static void *fiber_main(void *argument)
 {
     NO_CALLER();
     struct fiber *fiber = argument;
-    fiber->task = register_fiber(fiber, (uintptr_t)__builtin_frame_address(0));
     st_thread_setspecific(fiber_key, fiber);
-    switched_in(); // State Threads does so only from the second time on
+    fiber->frame = __builtin_frame_address(0);
+    st_cond_signal(fiber->woken);
+    while (!fiber->registered)
+        st_cond_wait(fiber->woken); // comes back through switched_in, with the task known
     fiber->start(fiber->argument);
     switched_out();
     st_thread_setspecific(fiber_key, NULL);
@@ -126,7 +135,9 @@ static st_thread_t fiber_create(void *(*start)(void *), void *argument, bool joi
         if (fiber->woken)
             st_cond_destroy(fiber->woken);
         free(fiber);
+        return NULL;
     }
+    fiber_register(fiber);
     return thread;
 }
 

@@ -55,8 +55,13 @@ void leaks_wait(void);
 // CHANNEL is "-" where there is none.
 void leaks_report(void);
 
-// A function that is to be seen in stacks by its name, however small it is.
+// A function that is to be seen in stacks, under its own name, however small it is. (Inlined
+// functions are shown too; but gcc's clones for known arguments have names like f.constprop.0.)
+#if defined(__clang__)
 #define SEEN_IN_STACKS __attribute__((noinline))
+#else
+#define SEEN_IN_STACKS __attribute__((noipa))
+#endif
 
 // Brought by the program: starts a task that nobody joins. 0 or a negative errno.
 int spawn(void *(*start)(void *), void *argument);

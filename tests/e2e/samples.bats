@@ -64,6 +64,7 @@ has_reported() {
 groups_waiting() {
     awk -v function_="$1" -v reason="$2" -v channel="$3" '
         / @ 0x/ { count = $1; labels = "" }
+        /^# created by/ { count = 0 }
         /^# labels:/ { labels = $0; gsub(/: "/, ":\"", labels) }
         $1 == "#" && $2 ~ /^0x/ && $3 ~ "^" function_ "\\+0x" && count {
             fits = index(labels, "\"state\":\"" reason "\"")
