@@ -14,11 +14,12 @@
 
 // Waits until `condition` holds, for at most a minute: tests wait for what they need, never for a
 // time. Fails the test when the minute is over.
-#define eventually(condition)                                                   \
-    do {                                                                        \
-        bool met_ = false;                                                      \
-        for (int tries_ = 0; tries_ < 60000 && !(met_ = (condition)); tries_++) \
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);            \
-        if (!met_)                                                              \
-            fail_msg("never came true: %s", #condition);                        \
+#define eventually(condition)                                        \
+    do {                                                             \
+        time_t end_ = time(NULL) + 60;                               \
+        bool met_;                                                   \
+        while (!(met_ = (condition)) && time(NULL) < end_)           \
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); \
+        if (!met_)                                                   \
+            fail_msg("never came true: %s", #condition);             \
     } while (0)
