@@ -118,8 +118,8 @@ void pack_mapping(struct pprof_stream *stream, size_t next)
     const struct mapping *from = &stream->snapshot->mappings[used->number];
     char build_id[2 * BUILD_ID_MAX + 1] = "";
     for (unsigned i = 0; i < from->build_id_length && i < BUILD_ID_MAX; i++) {
-        build_id[2 * i] = "0123456789abcdef"[from->build_id[i] >> 4];
-        build_id[2 * i + 1] = "0123456789abcdef"[from->build_id[i] & 15];
+        build_id[2 * (size_t)i] = "0123456789abcdef"[from->build_id[i] >> 4];
+        build_id[2 * (size_t)i + 1] = "0123456789abcdef"[from->build_id[i] & 15];
     }
     Mapping mapping = PERFTOOLS__PROFILES__MAPPING__INIT;
     mapping.id = next + 1;
@@ -327,7 +327,7 @@ void pack_header(struct pprof_stream *stream)
         pointers[i] = &types[i];
     }
     piece.sample_type = pointers;
-    piece.default_sample_type = types[0].type;
+    piece.default_sample_type = string_table_add(&stream->strings, kind->types[0].type);
     ValueType period = value_type(stream, kind->period, "count");
     piece.period_type = &period;
     piece.period = 1;

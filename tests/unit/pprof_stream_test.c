@@ -20,16 +20,16 @@ void *malloc(size_t size)
     return __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t size)
+void *calloc(size_t nmemb, size_t size)
 {
     allocations++;
-    return __libc_calloc(count, size);
+    return __libc_calloc(nmemb, size);
 }
 
-void *realloc(void *old, size_t size)
+void *realloc(void *ptr, size_t size)
 {
     allocations++;
-    return __libc_realloc(old, size);
+    return __libc_realloc(ptr, size);
 }
 #endif
 
@@ -121,7 +121,7 @@ static void ten_thousand_groups_of_25_frames_are_encoded_in_no_time(void **state
     for (unsigned i = 0; i < FAKE_SYMBOLS; i++) {
         snprintf(names[i], sizeof(names[i]), "some_function_of_ours_%u", i / 3);
         frames[i] = (struct symbol_frame){names[i], "/src/shop/backend/orders.c", i + 1, i / 3};
-        fake_symbol(MAIN_START + 37 * i + 1, 1, &frames[i]);
+        fake_symbol(MAIN_START + 37 * (uintptr_t)i + 1, 1, &frames[i]);
     }
     struct snapshot_group *groups = calloc(GROUPS, sizeof(*groups));
     uint64_t random = 1;
@@ -129,7 +129,7 @@ static void ten_thousand_groups_of_25_frames_are_encoded_in_no_time(void **state
         uintptr_t stack[DEPTH];
         for (unsigned j = 0; j < DEPTH; j++) {
             random = random * 6364136223846793005u + 1442695040888963407u;
-            stack[j] = MAIN_START + 37 * (random >> 33) % (37 * FAKE_SYMBOLS) / 37 * 37 + 1;
+            stack[j] = MAIN_START + 37 * ((random >> 33) % FAKE_SYMBOLS) + 1;
         }
         groups[i] = (struct snapshot_group){
             .stack = fake_stack(STACK_WHOLE, DEPTH, stack),
