@@ -24,6 +24,8 @@ struct collector {
     // Of the snapshot under way.
     struct snapshot *snapshot;
     unsigned flags;
+    pid_t self; // the thread that takes it, and where it does
+    stack_id self_stack;
     int proc;           // /proc/self/task, or a negative errno
     size_t tids_count;  // listed before the registry was read
     size_t not_started; // threads that were seen created and not yet running

@@ -2,6 +2,7 @@
 
 #include "profiler/snapshot/snapshot.h"
 
+#include "profiler/arch/capture.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/sort.h"
 #include "profiler/snapshot/collector.h"
@@ -165,7 +166,12 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
     if (!snapshot)
         return -ENOMEM;
     fork_child_hook(snapshot_after_fork);
+    struct arch_regs regs;
+    arch_capture(&regs);
+    stack_id self_stack = task_stack_here(&regs);
     lock_acquire(&collector_lock);
+    collector.self = gettid();
+    collector.self_stack = self_stack;
     int result = flags & SNAPSHOT_TASKS ? prepare_list(snapshot) : 0;
     snapshot->since_ns = since_ns;
     snapshot->time_ns = clock_realtime_ns();
