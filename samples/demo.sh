@@ -77,24 +77,33 @@ heading() {
     printf '\n== %s ==\n' "$1"
 }
 
-# What to see, and what a Go user would type.
+# What is shown and what to see in it; then what a Go user would type.
 explain() {
     fold -s -w 96 <<<"$1" | sed 's/ *$//'
+    [ -z "${2-}" ] || printf 'With Go: %s\n' "$2"
 }
 
-# Shows a command as one could type it, then the first $1 lines of what it says.
+# Shows a command as one would type it, then the first $1 lines of what it says; "all" for all.
 show() {
-    local lines=$1
+    local lines=$1 typed all word
     shift
-    local typed=$*
-    printf '\n$ %s\n' "${typed//"$work/"/}"
+    case $1 in
+    fetch) typed=curl ;;
+    pprof) typed="go tool pprof" ;;
+    esac
+    for word in "${@:2}"; do
+        word=${word//"$work/"/}
+        [[ $word != *[^a-zA-Z0-9_./:=,-]* ]] || word="'$word'"
+        typed="$typed $word"
+    done
+    printf '\n$ %s\n' "$typed"
     "$@" >"$work/shown" 2>"$work/step.log" || {
         tail -n 25 "$work/step.log" >&2
-        die "'$1' failed"
+        die "'$typed' failed"
     }
-    head -n "$lines" "$work/shown"
-    local all
     all=$(wc -l <"$work/shown")
+    [ "$lines" != all ] || lines=$all
+    head -n "$lines" "$work/shown"
     [ "$all" -le "$lines" ] || echo "… ($((all - lines)) more lines)"
 }
 
@@ -168,47 +177,56 @@ fi
 
 heading "A service under load, and leaking"
 explain "orders is a small pipeline of threads. It was told to leak in five ways, 5 times a second \
-each: $leaks. It serves profiles at the address that Go services use."
+each: ${leaks//,/, }. It serves profiles at the address that Go services use."
 printf '\n  endpoint: %s\n\n' "$url"
 
 wait_for_leaked 10
 step "first snapshot" snapshot before.pb.gz
 
 heading "1. How many tasks, blocked where?"
-explain "Tasks with the same stack are one group, largest first. A healthy service has small numbers \
-here; a leak is the group that is large, and waits on a channel that nobody serves. \
-In Go: curl …/debug/pprof/goroutine?debug=1"
-show 30 fetch "${url}goroutine?debug=1"
+explain "Tasks with the same stack are one group, largest first. A healthy service has small groups; \
+a leak is one that is large, and waits on a channel that nobody serves. Below each group: how long \
+it has waited, how many of it were here at the last snapshot, and who created it." \
+    "curl …/debug/pprof/goroutine?debug=1"
+show 34 fetch "${url}goroutine?debug=1"
 
 heading "2. One task at a time"
-explain "Every task with why it waits, on which channel, where it stands, and who created it. \
-In Go: curl …/debug/pprof/goroutine?debug=2"
-show 36 fetch "${url}goroutine?debug=2"
+explain "Every task: why it waits, on which channel and for how long, where it stands, who created \
+it." "curl …/debug/pprof/goroutine?debug=2"
+show 26 fetch "${url}goroutine?debug=2"
+
+# Hides the frames that all tasks have in common, so that a wait counts for the function that waits.
+hide='-hide=^(taskprof_|start_thread$|__clone)'
 
 heading "3. The top of the leak"
-explain "Which functions hold most of the waiting tasks, with everything below them. Yours are the \
-ones to read: pack_items, wait_for_answer, send_price, read_replies. \
-In Go: go tool pprof -top -cum …/debug/pprof/goroutine"
-show 22 pprof -top -cum -nodecount=16 "$work/before.pb.gz"
+explain "A snapshot in Go's own tool. The functions in which most tasks wait come first: pack_items, \
+wait_for_answer, send_price, read_replies are the leaks. (-hide leaves out the frames that all tasks \
+have in common.)" "go tool pprof -top …/debug/pprof/goroutine"
+show 20 pprof -top "$hide" "$work/before.pb.gz"
 
 wait_for_leaked $(($(waiting_in wait_for_answer) + 15))
 heading "4. What grew?"
 step "second snapshot, some seconds later" snapshot after.pb.gz
 explain "The second snapshot minus the first: whatever is stable cancels out, and what remains is \
-the leak. In Go: go tool pprof -diff_base before.pb.gz after.pb.gz"
-show 22 pprof -top -cum -nodecount=16 -diff_base="$work/before.pb.gz" "$work/after.pb.gz"
+the leak." "go tool pprof -top -diff_base before.pb.gz after.pb.gz"
+show 20 pprof -top "$hide" -diff_base="$work/before.pb.gz" "$work/after.pb.gz"
 
 heading "5. By reason and channel"
-explain "The same tasks under why they wait and on which channel: one line says that so many wait \
-to receive from \"answers\". In Go: go tool pprof -tagroot=…, for labels that a program sets itself; \
-here every task has them."
-show 30 pprof -top -cum -nodecount=22 -tagroot=state,channel "$work/after.pb.gz"
+explain "The same tasks under why they wait, and on which channel: so many wait to receive from \
+\"items\", so many from \"answers\". Every task has these labels; nobody had to set them. (<unknown>: a wait that \
+is on no channel.)" \
+    "go tool pprof -tagroot=…, for labels that the program sets itself"
+show all pprof -peek='^(chan receive|chan send|IO wait)$' -tagroot=state,channel "$work/after.pb.gz"
 
 heading "6. The channels themselves"
-explain "Each queue with its length, capacity and waiters on both sides. The service's own ring \
-buffer, \"intake\", is there too: it was described to taskprof in ten lines. At the end: channels \
-closed twice, where Go would have panicked, with both places. Go has nothing like it."
-show 44 fetch "${url}channel?debug=1"
+explain "Each queue with its length, capacity, who waits on which side, the last operation and who \
+did it. The service's own ring buffer, \"intake\", is among them: ten lines described it to \
+taskprof. Below: operations for which Go would have panicked, each with both places." \
+    "nothing like it"
+show 12 fetch "${url}channel?debug=1"
+grep -wE '^(intake|validated|priced)' "$work/shown" || die "its own queues are not shown"
+echo …
+awk '/^# misuse/ { on = 1 } on && / closed channel, / && seen++ { exit } on' "$work/shown"
 
 heading "What the service says that it leaked"
 if $keep; then

@@ -14,7 +14,7 @@ SEEN_IN_STACKS static unsigned ship_all(taskprof_chan *parcels)
     return shipped;
 }
 
-static void *ship(void *argument)
+static void *ship_parcels(void *argument)
 {
     taskprof_chan *parcels = argument;
     taskprof_task_set_name(taskprof_task_self(), "ships parcels");
@@ -29,7 +29,7 @@ static int start_shipping(taskprof_chan **ret_parcels)
     int error = taskprof_chan_make(sizeof(int), 0, "parcels", &parcels);
     if (error < 0)
         return error;
-    error = spawn(ship, parcels);
+    error = spawn(ship_parcels, parcels);
     if (error < 0) {
         taskprof_chan_free(parcels);
         return error;

@@ -13,7 +13,9 @@ setup() {
 }
 
 teardown() {
-    [ -z "$kept" ] || kill -KILL "$kept" 2>/dev/null || true
+    [ -n "$kept" ] || return 0
+    kill -KILL "$kept" 2>/dev/null || true
+    wait "$kept" 2>/dev/null || true
 }
 
 # The endpoint that the demo's output names.
@@ -65,24 +67,30 @@ section() {
     done
 }
 
-@test "the demo stops everything on Ctrl-C" {
-    # In a session of its own and without job control, as a terminal's foreground group would be.
-    "$root/samples/demo.sh" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
-    local demo=$!
+# is_stopped_by SIGNAL STATUS
+is_stopped_by() {
+    # What a shell starts in the background ignores SIGINT, unlike what is started at a terminal.
+    env --default-signal=INT "$root/samples/demo.sh" >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&- &
+    local demo=$! url status=0
     until grep -q '== 1\. ' "$BATS_TEST_TMPDIR/out"; do
         kill -0 "$demo"
         sleep 0.05
     done
     output=$(<"$BATS_TEST_TMPDIR/out")
-    local url
     url=$(endpoint)
-    # A background job of a script ignores SIGINT; SIGTERM goes the same way through the demo.
-    kill -TERM "$demo"
-    local status=0
+    kill "-$1" "$demo"
     wait "$demo" || status=$?
-    [ "$status" -eq 143 ]
+    [ "$status" -eq "$2" ]
     run ! is_served "$url"
     [ -z "$(ls -A "$TMPDIR")" ]
+}
+
+@test "the demo stops everything on Ctrl-C" {
+    is_stopped_by INT 130
+}
+
+@test "the demo stops everything on SIGTERM" {
+    is_stopped_by TERM 143
 }
 
 @test "demo --keep leaves the service running and says how to stop it" {

@@ -12,7 +12,9 @@ setup() {
 }
 
 teardown() {
-    [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+    [ -n "$pid" ] || return 0
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
 }
 
 # Runs a command until it succeeds, for at most a minute.
@@ -117,7 +119,7 @@ debug1_shows() { # COUNT FUNCTION REASON CHANNEL
     [ "$(fetch "${url}goroutine?debug=1" | groups_waiting "${@:2}")" = "$1" ]
 }
 
-# is_found_and_twin_is_not PROGRAM PATTERN TASKS FUNCTION REASON CHANNEL
+# is_found PROGRAM PATTERN TASKS FUNCTION REASON CHANNEL
 is_found() {
     local program=$1 pattern=$2
     local truth=("${@:3}")
