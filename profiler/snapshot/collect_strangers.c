@@ -12,8 +12,6 @@ enum { FIRST_TIDS = 256 };
 int collect_thread(struct collector *collector, pid_t tid, struct collected *ret)
 {
     if (tid == collector->self) { // of itself /proc would say that it reads /proc
-        if (!ret->member.id)
-            ret->member.id = task_next_id();
         ret->key.activity = TASK_RUNNING;
         ret->key.stack = collector->self_stack;
         ret->ran = true;

@@ -166,6 +166,7 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
     if (!snapshot)
         return -ENOMEM;
     fork_child_hook(snapshot_after_fork);
+    task_current(); // registered, it keeps its id
     struct arch_regs regs;
     arch_capture(&regs);
     stack_id self_stack = task_stack_here(&regs);
