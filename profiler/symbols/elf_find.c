@@ -10,10 +10,7 @@
 
 #define DEBUG_DIRECTORY "/usr/lib/debug"
 
-enum {
-    DEBUG_LINK_MAX = 4096,
-    CRC_CHUNK = 1 << 20
-};
+enum { DEBUG_LINK_MAX = 4096, CRC_CHUNK = 1 << 20 };
 
 static bool same_build_id(const struct elf_file *file, const unsigned char *build_id, size_t length)
 {

@@ -8,12 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum {
-    HEADERS_MAX = 64,
-    DYNAMIC_MAX = 1024,
-    SYMBOLS_MAX = 4 << 20,
-    STRINGS_MAX = 256 << 20
-};
+enum { HEADERS_MAX = 64, DYNAMIC_MAX = 1024, SYMBOLS_MAX = 4 << 20, STRINGS_MAX = 256 << 20 };
 
 struct image {
     uintptr_t bias;

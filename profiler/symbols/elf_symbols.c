@@ -5,9 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum {
-    TABLE_MAX = 256 << 20
-};
+enum { TABLE_MAX = 256 << 20 };
 
 static const Elf64_Shdr *section_of(const struct elf_table *table, const Elf64_Sym *symbol)
 {
@@ -85,7 +83,8 @@ static void extend_unsized(struct buffer *ranges)
 int elf_symbols_build(struct elf_table *table, struct elf_symbols *ret)
 {
     struct buffer ranges = {0};
-    for (size_t i = 0; i < table->count; i++) {
+    // Backwards, so that of equal ones the table's first is the sorted range's last, which wins.
+    for (size_t i = table->count; i-- > 0;) {
         const Elf64_Sym *symbol = &table->symbols[i];
         if (!is_function(table, symbol))
             continue;
