@@ -30,13 +30,17 @@ static struct watch *watch_new(void)
     return NULL;
 }
 
+static void watch_free(struct watch *watch)
+{
+    taskprof_chan_free(watch->updates);
+    taskprof_chan_free(watch->cancelled);
+    free(watch);
+}
+
 static void watch_let_go(struct watch *watch)
 {
-    if (atomic_fetch_sub(&watch->holders, 1) == 1) {
-        taskprof_chan_free(watch->updates);
-        taskprof_chan_free(watch->cancelled);
-        free(watch);
-    }
+    if (atomic_fetch_sub(&watch->holders, 1) == 1)
+        watch_free(watch);
 }
 
 SEEN_IN_STACKS static void watch_stock(struct watch *watch)
@@ -81,15 +85,15 @@ static int watch_and_cancel(void *(*run)(void *))
     if (!watch)
         return -ENOMEM;
     int error = spawn(run, watch);
-    if (error == 0) {
-        int level = 7;
-        taskprof_chan_send(watch->updates, &level);
-    } else {
-        watch_let_go(watch); // the watcher's hold
+    if (error < 0) {
+        watch_free(watch);
+        return error;
     }
+    int level = 7;
+    taskprof_chan_send(watch->updates, &level);
     taskprof_chan_close(watch->cancelled);
     watch_let_go(watch);
-    return error;
+    return 0;
 }
 
 static int leaky(void)

@@ -55,8 +55,8 @@ static void send_replies(int connection)
         send(connection, reply, strlen(reply), MSG_NOSIGNAL);
 }
 
-// Connects a server's end with a peer that reads. 0 and the server's end, or a negative errno.
-static int connect_reader(int *ret_server)
+// Connects a server with a peer that reads: the server's end, or a negative errno.
+static int connect_reader(void)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -67,26 +67,23 @@ static int connect_reader(int *ret_server)
         close(ends[1]);
         return error;
     }
-    *ret_server = ends[0];
-    return 0;
+    return ends[0];
 }
 
 static int leaky(void)
 {
-    int connection;
-    int error = connect_reader(&connection);
-    if (error < 0)
-        return error;
+    int connection = connect_reader();
+    if (connection < 0)
+        return connection;
     send_replies(connection);
     return 0; // the leak: all is sent, but the peer is not told
 }
 
 static int fixed(void)
 {
-    int connection;
-    int error = connect_reader(&connection);
-    if (error < 0)
-        return error;
+    int connection = connect_reader();
+    if (connection < 0)
+        return connection;
     send_replies(connection);
     shutdown(connection, SHUT_WR); // the half-close: the peer reads what is left, then the end
     close(connection);

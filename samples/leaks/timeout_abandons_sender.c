@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { PATIENCE_MS = 5, PRICING_MS = 25 };
+static const int64_t patience_ns = 5000000;
+
+enum { PRICING_MS = 25 };
 
 // Caller and worker both hold it; whoever lets go last frees it.
 struct quote {
@@ -27,12 +29,16 @@ static struct quote *quote_new(size_t room)
     return quote;
 }
 
+static void quote_free(struct quote *quote)
+{
+    taskprof_chan_free(quote->prices);
+    free(quote);
+}
+
 static void quote_let_go(struct quote *quote)
 {
-    if (atomic_fetch_sub(&quote->holders, 1) == 1) {
-        taskprof_chan_free(quote->prices);
-        free(quote);
-    }
+    if (atomic_fetch_sub(&quote->holders, 1) == 1)
+        quote_free(quote);
 }
 
 SEEN_IN_STACKS static void send_price(taskprof_chan *prices, int price)
@@ -57,12 +63,11 @@ static int ask_with_timeout(struct quote *quote)
         return -ENOMEM;
     int error = spawn(price_slowly, quote);
     if (error < 0) {
-        quote_let_go(quote); // the worker's hold
-        quote_let_go(quote);
+        quote_free(quote);
         return error;
     }
     int price;
-    error = taskprof_chan_timed_receive(quote->prices, &price, NULL, PATIENCE_MS * 1000000);
+    error = taskprof_chan_timed_receive(quote->prices, &price, NULL, patience_ns);
     quote_let_go(quote);
     return error == -ETIMEDOUT ? 0 : -EAGAIN;
 }

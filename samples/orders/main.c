@@ -27,6 +27,8 @@ static const struct program program = {
     .patterns = &patterns,
 };
 
+enum { LEAKED_STACK = 128 * 1024 }; // small: thousands of them are to be leaked
+
 int spawn(void *(*start)(void *), void *argument)
 {
     pthread_attr_t attributes;
@@ -34,7 +36,7 @@ int spawn(void *(*start)(void *), void *argument)
     if (error)
         return -error;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, 128 * 1024); // thousands of them are to be leaked
+    pthread_attr_setstacksize(&attributes, LEAKED_STACK);
     pthread_t thread;
     error = taskprof_pthread_create(&thread, &attributes, start, argument);
     pthread_attr_destroy(&attributes);

@@ -23,8 +23,12 @@ endpoint() {
     sed -n 's/^ *endpoint: \(http.*\)$/\1/p' <<<"$output" | head -n 1
 }
 
+# Whether the demo's service, and not somebody else's, answers there.
 is_served() {
-    curl -sS --noproxy '*' --max-time 5 -o "$BATS_TEST_TMPDIR/page" "$1" 2>"$BATS_TEST_TMPDIR/err"
+    local options=${2-"--leak early-return,"}
+    curl -sS --noproxy '*' --max-time 5 -o "$BATS_TEST_TMPDIR/page" "${1}cmdline" \
+        2>"$BATS_TEST_TMPDIR/err" || return 1
+    tr '\0' ' ' <"$BATS_TEST_TMPDIR/page" | grep -qF -- "$options"
 }
 
 shows_everything() {
@@ -113,7 +117,7 @@ is_stopped_by() {
         >"$BATS_TEST_TMPDIR/holder" 2>&1 </dev/null 3>&- &
     kept=$!
     for _ in {1..600}; do
-        is_served http://127.0.0.1:6060/ && break
+        is_served http://127.0.0.1:6060/debug/pprof/ "" && break
         sleep 0.1
     done
     run -0 "$root/samples/demo.sh"
