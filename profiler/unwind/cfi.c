@@ -7,9 +7,7 @@
 #include <errno.h>
 
 // Longer ones are nobody's; and they are kept for ever.
-enum {
-    EXPRESSION_MAX = 1024
-};
+enum { EXPRESSION_MAX = 1024 };
 
 struct machine {
     const struct cfi_sections *sections;

@@ -8,10 +8,7 @@
 
 // Jumps make loops possible: an expression that is still running after this many operations is
 // nobody's.
-enum {
-    STACK_SIZE = 32,
-    OPERATIONS_MAX = 512
-};
+enum { STACK_SIZE = 32, OPERATIONS_MAX = 512 };
 
 struct evaluation {
     struct cursor cursor;

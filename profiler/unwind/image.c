@@ -7,9 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum {
-    PAGE = 4096
-};
+enum { PAGE = 4096 };
 
 // Far above any real one (a browser's has some 30 MiB): what bounds a hostile header.
 static const size_t eh_frame_max = (size_t)256 << 20;

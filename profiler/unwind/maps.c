@@ -27,9 +27,7 @@ static _Atomic uint32_t generation;
 static struct intern paths = {.limit = (size_t)16 << 20};
 
 // Mappings from offset 0 of their file, the latest ones: where ELF headers lie.
-enum {
-    HEADS = 32
-};
+enum { HEADS = 32 };
 
 struct reading {
     struct buffer buffer;

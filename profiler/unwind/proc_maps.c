@@ -10,9 +10,7 @@
 #include <unistd.h>
 
 // A path has at most 4,095 bytes, each of them four when escaped: a line fits.
-enum {
-    ROOM = 64 * 1024
-};
+enum { ROOM = 64 * 1024 };
 
 static bool number(const char **at, unsigned base, uint64_t *ret)
 {

@@ -11,11 +11,7 @@
 
 // A cache of bounded size rather than a table that grows: code that comes and goes for years (plug
 // ins, compilers at run time) must cost no memory. What was pushed out is compiled again.
-enum {
-    SETS = 8192,
-    WAYS = 4,
-    RULE_WORDS = (sizeof(struct rule) + 7) / 8
-};
+enum { SETS = 8192, WAYS = 4, RULE_WORDS = (sizeof(struct rule) + 7) / 8 };
 
 // `version` is odd while the entry is written, under the lock. All fields are stored with release
 // and loaded with acquire: whoever sees a new field also sees that the version has moved on.
@@ -38,10 +34,7 @@ static struct intern rows = {.limit = (size_t)8 << 20};
 
 // When code outside the picture was last a reason to read it again, and how long to leave that be.
 static _Atomic uint64_t next_refresh_ns;
-enum {
-    REFRESH_INTERVAL_NS = 100 * 1000 * 1000,
-    REFRESH_SHARE = 20
-};
+enum { REFRESH_INTERVAL_NS = 100 * 1000 * 1000, REFRESH_SHARE = 20 };
 
 static bool entry_read(struct entry *entry, uintptr_t pc, uint32_t generation, struct rule *ret)
 {
@@ -178,13 +171,27 @@ const struct cfi_row *rules_row(const struct rule *rule)
     return length == sizeof(*kept) ? kept : NULL;
 }
 
+// Whether a return address (`pc` + 1) is the first byte of a function behind a gap: no call left it
+// there. Somebody planted it under the first frame of a coroutine, as makecontext does.
+static bool planted(const struct cfi_sections *sections, uintptr_t pc)
+{
+    struct cfi_entry entry;
+    size_t offset = cfi_search(sections, pc + 1);
+    return offset != SIZE_MAX && cfi_entry_at(sections, offset, &entry) == 0 &&
+           entry.start == pc + 1;
+}
+
 static void compile(const struct code_map *code, uintptr_t pc, struct rule *ret)
 {
-    const struct cfi_sections *sections = module_sections(code);
-    if (sections && cfi_row_at(sections, pc, &scratch, &row) == 0 &&
-        (compact(&row, ret) || keep_row(&row, ret)))
-        return;
     *ret = (struct rule){.flags = RULE_POINTER};
+    const struct cfi_sections *sections = module_sections(code);
+    if (!sections)
+        return;
+    int error = cfi_row_at(sections, pc, &scratch, &row);
+    if (error == -ENOENT && planted(sections, pc))
+        *ret = (struct rule){.flags = RULE_OUTERMOST};
+    else if (error || (!compact(&row, ret) && !keep_row(&row, ret)))
+        *ret = (struct rule){.flags = RULE_POINTER};
 }
 
 static struct entry *cache_ensure(void)
