@@ -226,7 +226,7 @@ static void look_ahead(uint32_t slot, uint32_t high)
         return;
     // A prefetch of an address that is not there does nothing.
     const char *sp = (const char *)atomic_load_explicit(&near->regs[1], memory_order_relaxed);
-    for (int i = 0; i < LINES; i++)
+    for (size_t i = 0; i < LINES; i++)
         __builtin_prefetch(sp + i * LINE);
 }
 

@@ -15,21 +15,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct lock collector_lock = LOCK_INIT; // guards `collector`
-static struct collector collector = {.version = 1};
+static struct lock collector_lock = LOCK_INIT; // guards `the_collector`
+static struct collector the_collector = {.version = 1};
 
-void collect_into_group(struct collector *into, uint32_t number, const struct group_member *member,
-                        uint32_t slot)
+void collect_into_group(struct collector *collector, uint32_t number,
+                        const struct group_member *member, uint32_t slot)
 {
-    struct snapshot *snapshot = into->snapshot;
-    struct group *group = &into->groups.list[number];
+    struct snapshot *snapshot = collector->snapshot;
+    struct group *group = &collector->groups.list[number];
     groups_add(group, member, snapshot->since_ns);
     snapshot->tasks++;
-    if (!(into->flags & SNAPSHOT_TASKS))
+    if (!(collector->flags & SNAPSHOT_TASKS))
         return;
     size_t room = snapshot->task_list_bytes / sizeof(struct snapshot_task);
     if (snapshot->task_count >= room) {
-        into->out_of_memory = true;
+        collector->out_of_memory = true;
         return;
     }
     snapshot->task_list[snapshot->task_count++] = (struct snapshot_task){
@@ -40,13 +40,13 @@ void collect_into_group(struct collector *into, uint32_t number, const struct gr
     };
 }
 
-uint32_t collect_task(struct collector *into, const struct collected *task)
+uint32_t collect_task(struct collector *collector, const struct collected *task)
 {
-    uint32_t number = groups_find(&into->groups, &task->key);
+    uint32_t number = groups_find(&collector->groups, &task->key);
     if (number == GROUP_NONE)
-        into->out_of_memory = true;
+        collector->out_of_memory = true;
     else
-        collect_into_group(into, number, &task->member, task->slot);
+        collect_into_group(collector, number, &task->member, task->slot);
     return number;
 }
 
@@ -171,17 +171,17 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
     arch_capture(&regs);
     stack_id self_stack = task_stack_here(&regs);
     lock_acquire(&collector_lock);
-    collector.self = gettid();
-    collector.self_stack = self_stack;
+    the_collector.self = gettid();
+    the_collector.self_stack = self_stack;
     int result = flags & SNAPSHOT_TASKS ? prepare_list(snapshot) : 0;
     snapshot->since_ns = since_ns;
     snapshot->time_ns = clock_realtime_ns();
     snapshot->monotonic_ns = clock_monotonic_ns();
     if (result == 0) {
-        collector.flags = flags;
-        collector.snapshot = snapshot;
-        result = collect(&collector, snapshot);
-        collector.snapshot = NULL;
+        the_collector.flags = flags;
+        the_collector.snapshot = snapshot;
+        result = collect(&the_collector, snapshot);
+        the_collector.snapshot = NULL;
     }
     snapshot->created = task_ids();
     snapshot->duration_ns = clock_monotonic_ns() - snapshot->monotonic_ns;
@@ -235,5 +235,5 @@ void snapshot_after_fork(void)
     // A snapshot that was under way in the parent left this half done: begin anew. Its memory is
     // given up, for nobody can tell which of it was in use.
     lock_reset(&collector_lock);
-    collector = (struct collector){.version = collector.version + 1};
+    the_collector = (struct collector){.version = the_collector.version + 1};
 }
