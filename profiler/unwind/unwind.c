@@ -4,9 +4,22 @@
 #include "profiler/unwind/picture.h"
 #include "profiler/unwind/rules.h"
 
+// Whether a frame that lies at the very top has no caller on this stack: a coroutine's first
+// function is often jumped to, so that no return address was ever pushed. A copy may be cut short:
+// its top tells nothing.
+static bool at_the_top(const struct rule *rule, uintptr_t base, const struct unwind_view *view,
+                       uintptr_t sp)
+{
+    if (view->copy || rule->cfa_offset < 0)
+        return false;
+    uintptr_t at = base + (uintptr_t)rule->cfa_offset + (uintptr_t)(intptr_t)rule->ra_offset;
+    return sp >= view->low && base >= sp && base <= view->high && at >= view->high;
+}
+
 // The caller of a frame whose rule is compact: the usual case, and all that is fast here.
 FRAME_READS static inline unsigned step_compact(const struct rule *rule,
-                                                const struct unwind_view *view, struct frame *frame)
+                                                const struct unwind_view *view, struct frame *frame,
+                                                bool *ret_outermost)
 {
     uintptr_t base = frame->regs.sp;
     if (rule->base != RULE_BASE_SP) {
@@ -20,7 +33,8 @@ FRAME_READS static inline unsigned step_compact(const struct rule *rule,
         if (!frame_register(frame, ARCH_DWARF_RA, &pc))
             return STACK_NO_REGISTER;
     } else if (!view_load(view, cfa + (uintptr_t)(intptr_t)rule->ra_offset, &pc)) {
-        return STACK_BAD_FRAME;
+        *ret_outermost = at_the_top(rule, base, view, frame->regs.sp);
+        return *ret_outermost ? STACK_WHOLE : STACK_BAD_FRAME;
     }
     for (unsigned left = rule->stored; left; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctz(left);
@@ -50,20 +64,6 @@ FRAME_READS static unsigned step_pointer(const struct unwind_view *view, struct 
     return 0;
 }
 
-// Whether a frame that lies at the very top has no caller on this stack: a coroutine's first
-// function is often jumped to, so that no return address was ever pushed. A copy may be cut short:
-// its top tells nothing.
-static bool at_the_top(const struct rule *rule, const struct unwind_view *view,
-                       const struct frame *frame)
-{
-    if (view->copy || rule->flags & (RULE_ROW | RULE_POINTER | RULE_RA_IN_REGISTER) ||
-        rule->base != RULE_BASE_SP || frame->regs.sp > view->high || frame->regs.sp < view->low)
-        return false;
-    uintptr_t cfa = frame->regs.sp + (uintptr_t)(intptr_t)rule->cfa_offset;
-    uintptr_t at = cfa + (uintptr_t)(intptr_t)rule->ra_offset;
-    return rule->cfa_offset >= 0 && at >= view->high;
-}
-
 // Goes from a frame to its caller. 0; STACK_WHOLE with *ret_outermost; or why it can't.
 FRAME_READS static inline unsigned step(const struct rule *rule, const struct unwind_view *view,
                                         struct frame *frame, bool *ret_outermost)
@@ -74,23 +74,19 @@ FRAME_READS static inline unsigned step(const struct rule *rule, const struct un
     uintptr_t sp = frame->regs.sp;
     unsigned end;
     if (__builtin_expect(!(rule->flags & (RULE_ROW | RULE_POINTER)), 1)) {
-        end = step_compact(rule, view, frame);
-        *ret_outermost = end == STACK_BAD_FRAME && at_the_top(rule, view, frame);
-        if (*ret_outermost)
-            return STACK_WHOLE;
+        end = step_compact(rule, view, frame, ret_outermost);
     } else if (rule->flags & RULE_POINTER) {
         end = step_pointer(view, frame);
     } else {
         const struct cfi_row *row = rules_row(rule);
         end = row ? frame_step_row(row, view, frame, ret_outermost) : STACK_NO_RULE;
     }
-    if (end)
+    if (end || *ret_outermost)
         return end;
     // A leaf that pushed nothing has its caller's sp, but only once: the return address was in its
     // register, and the caller's is not.
     bool rose = frame->regs.sp > sp || (frame->regs.sp == sp && rule->flags & RULE_RA_IN_REGISTER);
-    if (!*ret_outermost &&
-        (!rose || frame->regs.sp % ARCH_STACK_ALIGN || frame->regs.sp > view->high))
+    if (!rose || frame->regs.sp % ARCH_STACK_ALIGN || frame->regs.sp > view->high)
         return STACK_BAD_FRAME;
     return 0;
 }

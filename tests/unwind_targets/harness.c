@@ -9,9 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    FRAMES = 2048
-};
+enum { FRAMES = 2048 };
 
 static struct {
     const struct scenario *scenario;
@@ -54,6 +52,9 @@ static void *thread(void *argument)
 
 int target_main(const struct scenario *scenarios, int argc, char **argv)
 {
+    // A buffer of its own: a signal handler prints, and may not allocate.
+    static char buffer[64 * 1024];
+    setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
     if (argc != 3)
         return 2;
     for (; scenarios->name && strcmp(scenarios->name, argv[1]) != 0; scenarios++)
