@@ -18,6 +18,7 @@ struct fiber {
     void (*main)(struct fiber *self);
     taskprof_task *task;
     _Atomic bool woken;
+    _Atomic bool in_wake; // a wake of this one has not returned yet
     bool parked;
     bool done;
     int64_t deadline_ns; // of a park with a timeout; 0: none
@@ -87,9 +88,11 @@ static int toy_park(void *context, int64_t timeout_ns)
 static void toy_wake(void *context)
 {
     struct fiber *fiber = context;
+    atomic_store(&fiber->in_wake, true);
     atomic_store(&fiber->woken, true);
     if (wake_switches && running && running != fiber && fiber->parked)
         switch_to(fiber);
+    atomic_store(&fiber->in_wake, false);
 }
 
 static const struct taskprof_scheduler toy = {.park = toy_park, .wake = toy_wake};
@@ -195,6 +198,8 @@ static void consume(struct fiber *self)
     for (int64_t i = 1; i <= self->count; i++) {
         int64_t value = 0;
         self->result |= taskprof_chan_receive(self->in, &value, NULL);
+        // The coroutine could end now, and take its context with it.
+        self->result |= atomic_load(&self->in_wake);
         self->sum += value;
     }
 }

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void a_buffered_channel_gives_back_what_was_sent_in_order(void **state)
 {
@@ -341,6 +343,114 @@ static void errno_is_kept(void **state)
     assert_int_equal(errno, EXDEV);
 }
 
+static void act_timed_send(struct actor *self)
+{
+    self->result = taskprof_chan_timed_send(self->channel, &self->value, TASKPROF_FOREVER);
+}
+
+static void act_timed_receive(struct actor *self)
+{
+    self->result =
+        taskprof_chan_timed_receive(self->channel, &self->value, &self->ok, TASKPROF_FOREVER);
+}
+
+static void act_select_receive(struct actor *self)
+{
+    struct taskprof_case one = {.channel = self->channel, .element = &self->value};
+    self->result = taskprof_select(&one, 1, TASKPROF_FOREVER, &self->chosen);
+}
+
+// The public function that an address lies in: the last that begins before it.
+static uintptr_t public_function_of(uintptr_t address)
+{
+    const uintptr_t functions[] = {
+        (uintptr_t)taskprof_chan_send,       (uintptr_t)taskprof_chan_receive,
+        (uintptr_t)taskprof_chan_timed_send, (uintptr_t)taskprof_chan_timed_receive,
+        (uintptr_t)taskprof_chan_try_send,   (uintptr_t)taskprof_chan_try_receive,
+        (uintptr_t)taskprof_chan_make,       (uintptr_t)taskprof_chan_close,
+        (uintptr_t)taskprof_chan_free,       (uintptr_t)taskprof_select,
+    };
+    uintptr_t best = 0;
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+        if (functions[i] < address && functions[i] > best)
+            best = functions[i];
+    }
+    return best;
+}
+
+static void the_stack_of_a_wait_begins_at_the_public_function(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*act)(struct actor *);
+        void *leaf;
+        enum taskprof_reason reason;
+    } waits[] = {
+        {act_send, taskprof_chan_send, TASKPROF_CHAN_SEND},
+        {act_receive, taskprof_chan_receive, TASKPROF_CHAN_RECEIVE},
+        {act_timed_send, taskprof_chan_timed_send, TASKPROF_CHAN_SEND},
+        {act_timed_receive, taskprof_chan_timed_receive, TASKPROF_CHAN_RECEIVE},
+        {act_select_receive, taskprof_select, TASKPROF_SELECT},
+    };
+    for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+        taskprof_chan *channel = make_chan(sizeof(int64_t), 0);
+        struct actor actor = {.act = waits[i].act, .channel = channel};
+        actor_start_blocked(&actor, waits[i].reason);
+        struct park_record record;
+        assert_true(park_read(actor.task, &record));
+        assert_int_equal(public_function_of(record.regs.pc), (uintptr_t)waits[i].leaf);
+        if (waits[i].reason != TASKPROF_SELECT)
+            assert_int_equal(record.object, (uintptr_t)channel);
+        assert_int_equal(taskprof_chan_close(channel), 0);
+        actor_join(&actor);
+        assert_int_equal(taskprof_chan_free(channel), 0);
+    }
+}
+
+// What the child of a fork finds of two channels on which other threads of the parent wait.
+static int in_the_child(taskprof_chan *full, taskprof_chan *empty)
+{
+    int64_t value = 0;
+    bool ok = false;
+    if (taskprof_chan_try_receive(full, &value, &ok) != 0 || value != 1)
+        return 1;
+    // The sender is not there to fill the gap, nor the receiver to take anything.
+    if (taskprof_chan_length(full) != 0 || taskprof_chan_try_send(empty, &value) != -EAGAIN)
+        return 2;
+    if (taskprof_chan_free(full) != 0 || taskprof_chan_free(empty) != 0)
+        return 3;
+    return taskprof_chan_make(8, 1, "child", &full) == 0 ? 0 : 4;
+}
+
+static void the_child_of_a_fork_has_the_channels_without_those_who_waited(void **state)
+{
+    (void)state;
+    taskprof_chan *full = make_chan(sizeof(int64_t), 1);
+    taskprof_chan *empty = make_chan(sizeof(int64_t), 0);
+    assert_int_equal(taskprof_chan_send(full, &(int64_t){1}), 0);
+    struct actor sender = {.act = act_send, .channel = full, .value = 2};
+    struct actor receiver = {.act = act_receive, .channel = empty};
+    actor_start_blocked(&sender, TASKPROF_CHAN_SEND);
+    actor_start_blocked(&receiver, TASKPROF_CHAN_RECEIVE);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(in_the_child(full, empty));
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    // The parent has lost nothing.
+    int64_t value;
+    assert_int_equal(taskprof_chan_receive(full, &value, NULL), 0);
+    assert_int_equal(taskprof_chan_send(empty, &value), 0);
+    actor_join(&sender);
+    actor_join(&receiver);
+    assert_int_equal(taskprof_chan_length(full), 1);
+    assert_int_equal(taskprof_chan_free(full), 0);
+    assert_int_equal(taskprof_chan_free(empty), 0);
+}
+
 static struct channel *entry_of(const void *object)
 {
     for (uint32_t i = 0; i < slab_high(&channel_slab); i++) {
@@ -468,6 +578,8 @@ int main(void)
         cmocka_unit_test(a_channel_on_which_a_task_waits_is_not_freed),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(errno_is_kept),
+        cmocka_unit_test(the_stack_of_a_wait_begins_at_the_public_function),
+        cmocka_unit_test(the_child_of_a_fork_has_the_channels_without_those_who_waited),
         cmocka_unit_test(the_registry_shows_what_a_channel_looks_like),
         cmocka_unit_test(channels_of_one_name_or_one_place_are_one_class),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
