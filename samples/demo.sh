@@ -17,7 +17,7 @@ work=
 usage() {
     echo "Usage: samples/demo.sh [--keep]"
     echo "  --keep   leave the service running at the end, and say how to stop it"
-    echo "Environment: TASKPROF_BUILD_DIR, a build directory to use instead of build/demo."
+    echo "Environment: TASKPROF_BUILD_DIR, a directory in which it is built already, used as it is."
 }
 
 for argument in "$@"; do
@@ -165,9 +165,14 @@ snapshot() {
 }
 
 echo "taskprof demo: a C service that leaks threads, and how its leaks are found."
-"$root/scripts/deps.sh" build demo || die "packages are missing (see above)"
 mkdir -p "$work/pprof"
-step "building taskprof and the sample service (the first time takes a minute)" build_service
+if [ -n "${TASKPROF_BUILD_DIR-}" ]; then
+    "$root/scripts/deps.sh" demo || die "packages are missing (see above)"
+    [ -x "$build/samples/orders" ] || die "TASKPROF_BUILD_DIR: there is no $build/samples/orders"
+else
+    "$root/scripts/deps.sh" build demo || die "packages are missing (see above)"
+    step "building taskprof and the sample service (the first time takes a minute)" build_service
+fi
 
 url=
 if ! start_service 127.0.0.1:6060; then
