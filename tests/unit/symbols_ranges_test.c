@@ -5,11 +5,7 @@
 
 #include <stdlib.h>
 
-enum {
-    ROUNDS = 3000,
-    RANGES = 24,
-    SPACE = 64
-};
+enum { ROUNDS = 3000, RANGES = 24, SPACE = 64 };
 
 static const struct range *walk(const struct range *ranges, unsigned count, uint64_t address)
 {
@@ -63,9 +59,7 @@ static void an_address_belongs_to_the_range_that_starts_last(void **state)
 static void a_million_nested_ranges_stay_linear(void **state)
 {
     (void)state;
-    enum {
-        NESTED = 1000000
-    };
+    enum { NESTED = 1000000 };
     struct buffer buffer = {0};
     for (uint64_t i = 0; i < NESTED; i++) {
         struct range range = {.low = i, .high = 4 * NESTED - i, .origin = i, .item = (uint32_t)i};

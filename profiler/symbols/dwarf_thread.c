@@ -1,0 +1,237 @@
+#include "profiler/symbols/dwarf_thread.h"
+
+#include "profiler/base/clock.h"
+#include "profiler/symbols/symbol_draft.h"
+#include "profiler/tasks/task.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+enum { WAKE_EVERY = 64, STACK_SIZE = 2 << 20 };
+static const uint64_t PATIENCE_NS = 2000000000;
+
+static struct {
+    // Under symbol_cache_lock:
+    struct symbol_entry *first;
+    struct symbol_entry *last;
+    uint64_t asked; // the last ticket given
+    bool alive;     // a thread is there; cleared by itself as it leaves
+    bool stopping;
+
+    _Atomic bool runs; // alive and not stopping, for those without the lock
+    // Release; acquired by who waits, who then finds the entry's symbol.
+    _Atomic uint64_t completed; // the last ticket answered
+    // Of progress without which a wait was given up; UINT64_MAX: none was.
+    _Atomic uint64_t stuck_at;
+    // Futexes. Changed after what they announce (release), read before it is looked at (acquire).
+    _Atomic uint32_t work; // something was asked, or the thread is to stop
+    _Atomic uint32_t done; // something was answered
+    _Atomic uint32_t left; // the thread has left
+} queue = {.stuck_at = UINT64_MAX};
+
+// Serialises start and stop. Guards `thread` and `joinable`.
+static struct lock control = LOCK_INIT;
+static pthread_t thread;
+static bool joinable;
+
+static void announce(_Atomic uint32_t *word)
+{
+    atomic_fetch_add_explicit(word, 1, memory_order_release);
+    futex_wake(word, INT32_MAX);
+}
+
+static void open_lines(struct symbol_module *module)
+{
+    int state = atomic_load_explicit(&module->dwarf, memory_order_relaxed);
+    if (state != MODULE_DWARF_UNKNOWN)
+        return;
+    int error = dwarf_lines_open(&module->mapping, &module->lines);
+    atomic_store_explicit(&module->dwarf, error ? MODULE_DWARF_NONE : MODULE_DWARF_OPEN,
+                          memory_order_release);
+}
+
+static void answer(struct symbol_entry *entry, struct symbol_module *module, uint64_t ticket)
+{
+    struct symbol_draft draft;
+    open_lines(module);
+    bool open = atomic_load_explicit(&module->dwarf, memory_order_relaxed) == MODULE_DWARF_OPEN;
+    if (open)
+        symbol_draft_lines(module, entry->address, &draft);
+    lock_acquire(&symbol_cache_lock);
+    if (open)
+        symbol_cache_improve(entry, &draft);
+    entry->final = true;
+    lock_release(&symbol_cache_lock);
+    dwarf_lines_step();
+    // A stop may have let everybody go meanwhile, with later tickets.
+    if (ticket > atomic_load_explicit(&queue.completed, memory_order_relaxed))
+        atomic_store_explicit(&queue.completed, ticket, memory_order_release);
+}
+
+static void *run(void *unused)
+{
+    (void)unused;
+    task_mark_own("taskprof-dwarf");
+    unsigned unannounced = 0;
+    for (;;) {
+        uint32_t work = atomic_load_explicit(&queue.work, memory_order_acquire);
+        lock_acquire(&symbol_cache_lock);
+        struct symbol_entry *entry = queue.first;
+        struct symbol_module *module = entry ? entry->module : NULL;
+        uint64_t ticket = entry ? entry->ticket : 0;
+        bool stop = queue.stopping;
+        if (stop)
+            queue.alive = false;
+        else if (entry)
+            queue.first = entry->next;
+        lock_release(&symbol_cache_lock);
+        if (stop)
+            break;
+        if (entry) {
+            answer(entry, module, ticket);
+            unannounced++;
+        }
+        if (unannounced && (!entry || unannounced == WAKE_EVERY)) {
+            announce(&queue.done);
+            unannounced = 0;
+        }
+        if (!entry)
+            futex_wait(&queue.work, work, -1);
+    }
+    announce(&queue.left);
+    return NULL;
+}
+
+static int create(void)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_t attributes;
+    int error = pthread_attr_init(&attributes);
+    if (!error) {
+        // The application may have made threads' stacks too small for libdw.
+        pthread_attr_setstacksize(&attributes, STACK_SIZE);
+        error = pthread_create(&thread, &attributes, run, NULL);
+        pthread_attr_destroy(&attributes);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
+}
+
+// A thread that a stop could not wait for is taken back into service if it is still there.
+int dwarf_thread_start(void)
+{
+    lock_acquire(&control);
+    lock_acquire(&symbol_cache_lock);
+    queue.stopping = false;
+    bool alive = queue.alive;
+    queue.alive = true;
+    lock_release(&symbol_cache_lock);
+    int error = 0;
+    if (!alive) {
+        if (joinable)
+            pthread_join(thread, NULL);
+        error = create();
+        joinable = error == 0;
+    }
+    if (error) {
+        lock_acquire(&symbol_cache_lock);
+        queue.alive = false;
+        lock_release(&symbol_cache_lock);
+    }
+    atomic_store_explicit(&queue.runs, error == 0, memory_order_relaxed);
+    lock_release(&control);
+    return error;
+}
+
+// Waits as long as a caller would, and no longer: the thread may be stuck in malloc.
+static bool wait_until_left(uint32_t left)
+{
+    uint64_t deadline = clock_monotonic_ns() + PATIENCE_NS;
+    uint64_t now;
+    while (atomic_load_explicit(&queue.left, memory_order_acquire) == left &&
+           (now = clock_monotonic_ns()) < deadline)
+        futex_wait(&queue.left, left, (int64_t)(deadline - now));
+    return atomic_load_explicit(&queue.left, memory_order_acquire) != left;
+}
+
+void dwarf_thread_stop(void)
+{
+    lock_acquire(&control);
+    atomic_store_explicit(&queue.runs, false, memory_order_relaxed);
+    uint32_t left = atomic_load_explicit(&queue.left, memory_order_acquire);
+    lock_acquire(&symbol_cache_lock);
+    bool alive = queue.alive;
+    queue.stopping = true;
+    queue.first = NULL;
+    atomic_store_explicit(&queue.completed, queue.asked, memory_order_release);
+    lock_release(&symbol_cache_lock);
+    announce(&queue.done);
+    announce(&queue.work);
+    if (joinable && (!alive || wait_until_left(left))) {
+        pthread_join(thread, NULL);
+        joinable = false;
+        symbol_modules_close_dwarf();
+    }
+    lock_release(&control);
+}
+
+bool dwarf_thread_runs(void)
+{
+    return atomic_load_explicit(&queue.runs, memory_order_relaxed);
+}
+
+uint64_t dwarf_thread_ask(struct symbol_entry *entry, struct symbol_module *module)
+{
+    if (entry->ticket > atomic_load_explicit(&queue.completed, memory_order_relaxed))
+        return entry->ticket;
+    entry->ticket = ++queue.asked;
+    entry->module = module;
+    entry->next = NULL;
+    if (queue.first)
+        queue.last->next = entry;
+    else
+        queue.first = entry;
+    queue.last = entry;
+    return entry->ticket;
+}
+
+int dwarf_thread_wait(uint64_t ticket)
+{
+    announce(&queue.work);
+    uint64_t progress = dwarf_lines_progress();
+    uint64_t since = clock_monotonic_ns();
+    for (;;) {
+        uint32_t done = atomic_load_explicit(&queue.done, memory_order_acquire);
+        if (atomic_load_explicit(&queue.completed, memory_order_acquire) >= ticket)
+            return 0;
+        uint64_t reached = dwarf_lines_progress();
+        if (atomic_load_explicit(&queue.stuck_at, memory_order_relaxed) == reached)
+            return -ETIMEDOUT;
+        uint64_t now = clock_monotonic_ns();
+        if (now - since >= PATIENCE_NS) {
+            if (reached == progress) {
+                atomic_store_explicit(&queue.stuck_at, reached, memory_order_relaxed);
+                return -ETIMEDOUT;
+            }
+            progress = reached;
+            since = now;
+        }
+        futex_wait(&queue.done, done, (int64_t)(PATIENCE_NS - (now - since)));
+    }
+}
+
+void dwarf_thread_after_fork(void)
+{
+    lock_reset(&control);
+    joinable = false;
+    queue.first = NULL;
+    queue.alive = false;
+    queue.stopping = false;
+    atomic_store_explicit(&queue.runs, false, memory_order_relaxed);
+    atomic_store_explicit(&queue.stuck_at, UINT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&queue.completed, queue.asked, memory_order_relaxed);
+}

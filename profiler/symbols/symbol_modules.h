@@ -1,0 +1,39 @@
+// What is mapped, seen as modules: a file at one place, with its names and its DWARF.
+
+#pragma once
+
+#include "profiler/symbols/dwarf_lines.h"
+#include "profiler/symbols/elf_symbols.h"
+#include "profiler/unwind/maps.h"
+
+#include <stdatomic.h>
+
+enum module_dwarf {
+    MODULE_DWARF_UNKNOWN, // nobody looked yet
+    MODULE_DWARF_OPEN,
+    MODULE_DWARF_NONE,
+};
+
+struct symbol_module {
+    struct symbol_module *next;
+    uint64_t key;
+    struct mapping mapping;
+    struct elf_symbols names; // empty if there are none
+    // Written by the DWARF thread alone, with release: who acquires MODULE_DWARF_NONE knows that
+    // names are all there will ever be.
+    _Atomic int dwarf;
+    struct dwarf_lines *lines; // the DWARF thread's; with MODULE_DWARF_OPEN
+};
+
+// The module of a mapping, its names loaded. NULL when it has no file, nor is the vdso, or when
+// memory or the number of modules is at its end. Any thread; a module lives for ever.
+struct symbol_module *symbol_modules_get(const struct mapping *mapping);
+
+// Where the mapped code, of which this is a piece, is: what a cached name must not outlive.
+uint64_t symbol_modules_identity(const struct mapping *mapping);
+
+// Closes the DWARF of all modules; their state is then MODULE_DWARF_UNKNOWN. No DWARF thread runs.
+void symbol_modules_close_dwarf(void);
+
+// In the child of a fork: all modules are loaded anew.
+void symbol_modules_after_fork(void);
