@@ -41,7 +41,7 @@ struct collected {
     bool ran;      // it has run at least once; of a thread outside any park
 };
 uint32_t collect_task(struct collector *collector, const struct collected *task);
-void collect_into_group(struct collector *collector, uint32_t group,
+void collect_into_group(struct collector *collector, uint32_t number,
                         const struct group_member *member, uint32_t slot);
 
 // The steps, in this order. A thread that starts meanwhile must be met once: the listing comes
