@@ -177,6 +177,25 @@ static void of_several_symbols_the_best_one_is_taken(void **state)
     elf_symbols_release(&symbols);
 }
 
+static void a_version_is_no_part_of_a_name(void **state)
+{
+    (void)state;
+    targets_run("cc -shared -nostdlib -Wl,--version-script=$SRC/labels.map -o labels.so "
+                "$SRC/labels.S && nm labels.so | grep -q versioned@@LABELS_1");
+    struct elf_symbols symbols = load("labels.so");
+    struct line *lines;
+    size_t count = read_nm("", "labels.so", &lines);
+    size_t versioned = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(lines[i].name, "versioned") == 0)
+            versioned += is_at(&symbols, lines[i].low, "versioned") ||
+                         is_at(&symbols, lines[i].low, "versioned_function");
+    assert_true(versioned > 0);
+    assert_true(compare_with_nm(&symbols, "", "labels.so") > 0);
+    free(lines);
+    elf_symbols_release(&symbols);
+}
+
 static void a_deleted_library_is_read_from_memory(void **state)
 {
     (void)state;
@@ -259,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_stripped_library_has_its_exported_names),
         cmocka_unit_test(a_debug_link_is_followed_where_its_checksum_is_right),
         cmocka_unit_test(of_several_symbols_the_best_one_is_taken),
+        cmocka_unit_test(a_version_is_no_part_of_a_name),
         cmocka_unit_test(a_deleted_library_is_read_from_memory),
         cmocka_unit_test(a_file_that_took_the_place_of_another_is_not_used),
         cmocka_unit_test(the_same_file_under_another_inode_is_used_by_its_build_id),

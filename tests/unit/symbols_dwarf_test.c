@@ -6,6 +6,7 @@
 #include "profiler/symbols/elf_symbols.h"
 #include "tests/symbol_targets/oracle.h"
 
+#include <gnu/libc-version.h>
 #include <time.h>
 
 enum { ADDRESSES = 3000, SHOWN = 10 };
@@ -162,7 +163,7 @@ static void separate_debug_files_are_found(void **state)
 static void the_c_library_is_as_the_tools_see_it(void **state)
 {
     (void)state;
-    struct mapping mapping = targets_mapping((const void *)(uintptr_t)puts);
+    struct mapping mapping = targets_mapping((const void *)(uintptr_t)gnu_get_libc_version);
     struct elf_file file;
     struct elf_file debug;
     assert_int_equal(elf_file_open(mapping.path, &file), 0);
