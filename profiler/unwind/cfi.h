@@ -50,9 +50,7 @@ struct cfi_row {
     uint64_t signal_frame; // not 0: the caller was interrupted, its pc is exact
 };
 
-enum {
-    CFI_REMEMBER_MAX = 16
-};
+enum { CFI_REMEMBER_MAX = 16 };
 
 // What executing needs besides its result; too much for an application's small stack.
 struct cfi_scratch {

@@ -19,18 +19,31 @@ struct frame {
     unsigned known; // bits of `saved` that hold the frame's values
 };
 
+// Whether the words from `first` to `last` lie in the view, aligned.
+static inline bool view_holds(const struct unwind_view *view, uintptr_t first, uintptr_t last)
+{
+    return first >= view->low && first <= last && last < view->high &&
+           view->high - last >= sizeof(uintptr_t) && (first | last) % sizeof(uintptr_t) == 0;
+}
+
+// A word that lies in the view.
+FRAME_READS static inline uintptr_t view_word(const struct unwind_view *view, uintptr_t address)
+{
+    if (!view->copy)
+        // Acquire: keeps a collector's reads before its second look at the task's sequence.
+        return __atomic_load_n((const uintptr_t *)address, __ATOMIC_ACQUIRE);
+    uintptr_t word;
+    memcpy(&word, (const char *)view->copy + (address - view->low), sizeof(word));
+    return word;
+}
+
 // The word at `address`, if it lies in the view.
 FRAME_READS static inline bool view_load(const struct unwind_view *view, uintptr_t address,
                                          uintptr_t *ret)
 {
-    if (address % sizeof(uintptr_t) || address < view->low || address >= view->high ||
-        view->high - address < sizeof(uintptr_t))
+    if (!view_holds(view, address, address))
         return false;
-    if (view->copy)
-        memcpy(ret, (const char *)view->copy + (address - view->low), sizeof(*ret));
-    else
-        // Acquire: keeps a collector's reads before its second look at the task's sequence.
-        *ret = __atomic_load_n((const uintptr_t *)address, __ATOMIC_ACQUIRE);
+    *ret = view_word(view, address);
     return true;
 }
 

@@ -20,10 +20,7 @@ struct image {
     unsigned char build_id[BUILD_ID_MAX];
 };
 
-enum {
-    IMAGE_SEGMENTS_MAX = 128,
-    IMAGE_NOTES_MAX = 16 * 1024
-};
+enum { IMAGE_SEGMENTS_MAX = 128, IMAGE_NOTES_MAX = 16 * 1024 };
 
 // Room to read into, too much for a small stack.
 struct image_scratch {

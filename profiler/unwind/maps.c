@@ -22,7 +22,7 @@ static struct lock refreshing = LOCK_INIT;
 // Guards `current` and what it points to: whoever looks copies what he needs meanwhile.
 static struct lock picture_lock = LOCK_INIT;
 static struct picture *current;
-static _Atomic uint32_t generation;
+_Atomic uint32_t maps_current_generation;
 // Paths live for ever. Each distinct one is kept once; a table that is full loses names, no more.
 static struct intern paths = {.limit = (size_t)16 << 20};
 
@@ -156,7 +156,7 @@ static void put_picture(struct picture *fresh)
     if (!all_still_there(old, fresh))
         // Release: pairs with maps_generation's acquire. Whoever still sees the old number and the
         // new picture derives something that is merely thrown away.
-        atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+        atomic_fetch_add_explicit(&maps_current_generation, 1, memory_order_release);
     current = fresh;
     lock_release(&picture_lock);
     if (old)
@@ -208,11 +208,6 @@ static int refresh_first_time(void)
     int error = have_picture() ? 0 : refresh_locked();
     lock_release(&refreshing);
     return error;
-}
-
-uint32_t maps_generation(void)
-{
-    return atomic_load_explicit(&generation, memory_order_acquire);
 }
 
 bool maps_code(uintptr_t address, struct code_map *ret)

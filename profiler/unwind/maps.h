@@ -8,9 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    BUILD_ID_MAX = 64
-};
+enum { BUILD_ID_MAX = 64 };
 
 // A file's executable mapping. Immutable once made.
 struct mapping {

@@ -6,6 +6,8 @@
 #include "profiler/unwind/maps.h"
 #include "profiler/unwind/proc_maps.h"
 
+#include <stdatomic.h>
+
 struct code_map {
     struct mapping mapping;
     struct image_range eh_frame_hdr;
@@ -17,7 +19,13 @@ bool maps_code(uintptr_t address, struct code_map *ret);
 
 // Goes up whenever code that was in the picture is gone or is something else: what was derived from
 // the picture of an older generation may be wrong. Read it before looking at the picture.
-uint32_t maps_generation(void);
+// Inline: it is read for every frame.
+extern _Atomic uint32_t maps_current_generation;
+static inline uint32_t maps_generation(void)
+{
+    // Acquire: pairs with the release in maps.c's put_picture.
+    return atomic_load_explicit(&maps_current_generation, memory_order_acquire);
+}
 
 // The mapping of any kind that holds `address`, read from /proc/self/maps; ret->path is NULL.
 // *ret_main_stack tells whether it is the main thread's stack.

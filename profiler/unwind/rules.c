@@ -11,7 +11,7 @@
 
 // A cache of bounded size rather than a table that grows: code that comes and goes for years (plug
 // ins, compilers at run time) must cost no memory. What was pushed out is compiled again.
-enum { SETS = 8192, WAYS = 4, RULE_WORDS = (sizeof(struct rule) + 7) / 8 };
+enum { SETS = 8192, WAYS = 4, RULE_WORDS = sizeof(struct rule) / 8 };
 
 // `version` is odd while the entry is written, under the lock. All fields are stored with release
 // and loaded with acquire: whoever sees a new field also sees that the version has moved on.
@@ -36,25 +36,28 @@ static struct intern rows = {.limit = (size_t)8 << 20};
 static _Atomic uint64_t next_refresh_ns;
 enum { REFRESH_INTERVAL_NS = 100 * 1000 * 1000, REFRESH_SHARE = 20 };
 
-static bool entry_read(struct entry *entry, uintptr_t pc, uint32_t generation, struct rule *ret)
+static inline __attribute__((always_inline)) bool entry_read(struct entry *entry, uintptr_t pc,
+                                                             uint32_t generation, struct rule *ret)
 {
     uint32_t version = atomic_load_explicit(&entry->version, memory_order_acquire);
     if (atomic_load_explicit(&entry->pc, memory_order_acquire) != pc ||
         atomic_load_explicit(&entry->generation, memory_order_acquire) != generation || version & 1)
         return false;
-    uint64_t words[RULE_WORDS];
-    for (size_t i = 0; i < RULE_WORDS; i++)
-        words[i] = atomic_load_explicit(&entry->words[i], memory_order_acquire);
-    if (atomic_load_explicit(&entry->version, memory_order_relaxed) != version)
-        return false;
-    memcpy(ret, words, sizeof(*ret));
-    return true;
+    // Word by word to where it is wanted: what is written in one size and read in a larger one at
+    // once makes the processor wait.
+    char *to = (char *)ret;
+#pragma GCC unroll 8
+    for (size_t i = 0; i < RULE_WORDS; i++) {
+        uint64_t word = atomic_load_explicit(&entry->words[i], memory_order_acquire);
+        memcpy(to + i * sizeof(word), &word, sizeof(word));
+    }
+    return atomic_load_explicit(&entry->version, memory_order_relaxed) == version;
 }
 
 static void entry_write(struct entry *entry, uintptr_t pc, uint32_t generation,
                         const struct rule *rule)
 {
-    uint64_t words[RULE_WORDS] = {0};
+    uint64_t words[RULE_WORDS];
     memcpy(words, rule, sizeof(*rule));
     // A fork may have caught the version odd: it counts from there.
     uint32_t version = atomic_load_explicit(&entry->version, memory_order_relaxed) | 1;
@@ -66,17 +69,27 @@ static void entry_write(struct entry *entry, uintptr_t pc, uint32_t generation,
     atomic_store_explicit(&entry->version, version + 1, memory_order_release);
 }
 
-static bool cached(struct entry *entries, uintptr_t pc, struct rule *ret)
+// The ways behind the first one that the hash chooses: where an entry is when that one was taken.
+static __attribute__((noinline)) bool cached_elsewhere(struct entry *set, unsigned first,
+                                                       uintptr_t pc, uint32_t generation,
+                                                       struct rule *ret)
+{
+    for (unsigned i = 1; i < WAYS; i++)
+        if (entry_read(&set[(first + i) % WAYS], pc, generation, ret))
+            return true;
+    return false;
+}
+
+static inline bool cached(struct entry *entries, uintptr_t pc, struct rule *ret)
 {
     if (!entries)
         return false;
     uint32_t generation = maps_generation();
     uint64_t hash = hash_word(pc);
     struct entry *set = entries + hash % SETS * WAYS;
-    for (unsigned i = 0; i < WAYS; i++)
-        if (entry_read(&set[(hash / SETS + i) % WAYS], pc, generation, ret))
-            return true;
-    return false;
+    unsigned first = hash / SETS % WAYS;
+    return __builtin_expect(entry_read(&set[first], pc, generation, ret), 1) ||
+           cached_elsewhere(set, first, pc, generation, ret);
 }
 
 // An entry to give up for `pc`: an unused one or one of old, else one that the hash chooses.
@@ -93,10 +106,14 @@ static struct entry *victim(struct entry *entries, uintptr_t pc, uint32_t genera
     return &set[hash / SETS % WAYS];
 }
 
-static bool compact_offset(int64_t offset, int16_t *ret)
+static bool compact_offset(struct rule *rule, int64_t offset, int16_t *ret)
 {
+    if (offset != (int16_t)offset || offset % (int)sizeof(uintptr_t))
+        return false;
     *ret = (int16_t)offset;
-    return *ret == offset;
+    rule->lowest = *ret < rule->lowest ? *ret : rule->lowest;
+    rule->highest = *ret > rule->highest ? *ret : rule->highest;
+    return true;
 }
 
 static bool compact_saved(const struct cfi_row *from, struct rule *ret)
@@ -111,7 +128,7 @@ static bool compact_saved(const struct cfi_row *from, struct rule *ret)
             break;
         case CFI_OFFSET:
             ret->stored |= (uint16_t)(1u << i);
-            if (!compact_offset(from->saved[i].offset, &ret->offsets[i]))
+            if (!compact_offset(ret, from->saved[i].offset, &ret->offsets[i]))
                 return false;
             break;
         default:
@@ -124,7 +141,8 @@ static bool compact_saved(const struct cfi_row *from, struct rule *ret)
 // The compact form of a row; false: it has none.
 static bool compact(const struct cfi_row *from, struct rule *ret)
 {
-    *ret = (struct rule){.flags = from->signal_frame ? RULE_SIGNAL : 0};
+    *ret = (struct rule){
+        .flags = from->signal_frame ? RULE_SIGNAL : 0, .lowest = INT16_MAX, .highest = INT16_MIN};
     if (from->ra.kind == CFI_UNDEFINED) {
         ret->flags |= RULE_OUTERMOST;
         return true;
@@ -137,7 +155,7 @@ static bool compact(const struct cfi_row *from, struct rule *ret)
     ret->cfa_offset = (int32_t)from->cfa.offset;
     if (ARCH_RA_IN_REGISTER && (from->ra.kind == CFI_UNSPECIFIED || from->ra.kind == CFI_SAME))
         ret->flags |= RULE_RA_IN_REGISTER;
-    else if (from->ra.kind != CFI_OFFSET || !compact_offset(from->ra.offset, &ret->ra_offset))
+    else if (from->ra.kind != CFI_OFFSET || !compact_offset(ret, from->ra.offset, &ret->ra_offset))
         return false;
     return compact_saved(from, ret);
 }
@@ -244,13 +262,20 @@ static bool refresh_for_unknown(void)
     return fresh;
 }
 
-int rules_find(uintptr_t pc, struct rule *ret)
+// Apart from rules_find, which is to stay small.
+static __attribute__((noinline)) int find_new(uintptr_t pc, struct rule *ret)
 {
-    if (cached(atomic_load_explicit(&cache, memory_order_acquire), pc, ret))
-        return 0;
     if (compile_known(pc, ret))
         return 0;
     return refresh_for_unknown() && compile_known(pc, ret) ? 0 : -ENOENT;
+}
+
+int rules_find(uintptr_t pc, struct rule *ret)
+{
+    // Acquire: pairs with the release in cache_ensure.
+    if (cached(atomic_load_explicit(&cache, memory_order_acquire), pc, ret))
+        return 0;
+    return find_new(pc, ret);
 }
 
 void rules_after_fork(void)

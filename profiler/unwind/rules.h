@@ -5,9 +5,7 @@
 
 #include "profiler/unwind/cfi.h"
 
-enum {
-    RULE_BASE_SP = 0xff
-};
+enum { RULE_BASE_SP = 0xff };
 
 enum rule_flags {
     RULE_POINTER = 1,        // no unwind information: step by the frame pointer
@@ -26,9 +24,13 @@ struct rule {
     uint8_t base; // index in arch_regs.saved, or RULE_BASE_SP
     uint8_t flags;
     int16_t ra_offset;
-    int16_t offsets[ARCH_SAVED];
-    uint32_t row; // rules_row
-};
+    int16_t lowest; // of all offsets that are read, so that one check does for all of them
+    int16_t highest;
+    int16_t offsets[ARCH_SAVED]; // multiples of a word, as ra_offset
+    uint32_t row;                // rules_row
+} __attribute__((aligned(8)));
+
+_Static_assert(sizeof(struct rule) % 8 == 0, "kept and copied in whole words");
 
 // The rule for the instruction at `pc`. 0; -ENOENT: pc is in no executable mapping.
 // Any thread; keeps errno.
