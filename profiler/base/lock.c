@@ -25,7 +25,7 @@ void futex_wake(_Atomic uint32_t *word, int waiters)
     errno = saved;
 }
 
-enum { SPINS = 100, SPINS_UNKNOWN = -1, PAUSES_MAX = 16 };
+enum { SPINS = 200, SPINS_UNKNOWN = -1, PAUSES_MAX = 32 };
 
 unsigned spin_limit(void)
 {

@@ -2,17 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+// Bare system calls: open, pread and close are cancellation points, and may be wrapped.
 static ssize_t read_through_proc(uintptr_t address, void *into, size_t length)
 {
-    int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    ssize_t got = pread(fd, into, length, (off_t)address);
+    ssize_t got = syscall(SYS_pread64, fd, into, length, address);
     int error = errno;
-    close(fd);
+    syscall(SYS_close, fd);
     if (got < 0)
         return error == EIO ? -EFAULT : -error;
     return got;

@@ -153,7 +153,7 @@ static int block(struct taskprof_chan *channel, struct wait_queue *queue, void *
     wait->waiting.index = 0;
     wait_queue_add(queue, &wait->waiting, &wait->waiter);
     lock_release(&channel->lock);
-    return waiter_spin(&wait->waiter) ? wait->waiter.result : CHAN_BLOCKS;
+    return waiter_spin(&wait->waiter, &channel->spins) ? wait->waiter.result : CHAN_BLOCKS;
 }
 
 // Without `wait`, CHAN_BLOCKS says that it would have blocked. With it, that the caller stands in

@@ -36,6 +36,7 @@ struct taskprof_chan {
     struct wait_queue receivers; // not empty: nothing is buffered
     struct wait_queue senders;   // not empty: the buffer is full
     uint64_t random;             // for select
+    _Atomic uint32_t spins;      // waiter_spin's hint
     _Atomic stack_id closed_stack;
     stack_id freed_stack;
     struct channel *entry; // in the registry; NULL when freed

@@ -93,6 +93,7 @@ static int make(size_t element_size, size_t capacity, const char *name, stack_id
     channel->id = atomic_load_explicit(&entry->id, memory_order_relaxed);
     channel->random = channel->id;
     memcpy(channel->name, entry->name, sizeof(channel->name));
+    atomic_store_explicit(&channel->spins, spin_limit() / 2, memory_order_relaxed);
     atomic_store_explicit(&channel->count, 0, memory_order_relaxed);
     atomic_store_explicit(&channel->last_operation, CHANNEL_NEVER, memory_order_relaxed);
     atomic_store_explicit(&channel->last_ns, 0, memory_order_relaxed);

@@ -15,6 +15,10 @@ enum waiter_word {
     WAITER_COMPLETE,
 };
 
+// Pauses that are always tried, where there is more than one processor: so that a channel whose
+// peers have become quick is found out.
+enum { SPINS_LEAST = 16 };
+
 // How long a coroutine suspends itself when it was resumed in the midst of its own wake.
 enum { WAKING_NS = 20000 };
 
@@ -128,17 +132,25 @@ static bool is_complete(struct waiter *waiter)
     return atomic_load_explicit(&waiter->word, memory_order_acquire) == WAITER_COMPLETE;
 }
 
-bool waiter_spin(struct waiter *waiter)
+bool waiter_spin(struct waiter *waiter, _Atomic uint32_t *hint)
 {
     // A coroutine's peer may need this very thread.
     if (waiter->scheduler)
         return false;
-    for (unsigned left = spin_limit(); left > 0; left--) {
-        if (is_complete(waiter))
-            return true;
+    // The hint is a running mean of the pauses after which it was complete, 0 where it was not.
+    // Relaxed, and lost updates do no harm: it is a guess.
+    uint32_t mean = atomic_load_explicit(hint, memory_order_relaxed);
+    uint32_t limit = spin_limit();
+    uint32_t most = 2 * mean + SPINS_LEAST < limit ? 2 * mean + SPINS_LEAST : limit;
+    uint32_t spins = 0;
+    while (spins < most && !is_complete(waiter)) {
         spin_pause();
+        spins++;
     }
-    return false;
+    bool complete = is_complete(waiter);
+    uint32_t sample = complete ? spins : 0;
+    atomic_store_explicit(hint, (7 * mean + sample) / 8, memory_order_relaxed);
+    return complete;
 }
 
 // What is left until `deadline`; 0 when it is over.

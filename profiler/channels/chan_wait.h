@@ -70,8 +70,11 @@ void wait_queue_keep_coroutines(struct wait_queue *queue);
 // Lets a claimed waiter go on. No lock may be held: this calls the coroutine's scheduler.
 void waiter_complete(struct waiter *waiter);
 
-// Looks for completion without sleeping, for as long as a sleep would cost. true: complete.
-bool waiter_spin(struct waiter *waiter);
+// Looks for completion without sleeping, at most for as long as a sleep would cost. true: complete.
+// `hint` is a channel's memory of how long that has helped lately: where it never does, next to
+// nothing is spent on it. The channel may be freed by then; the hint is atomic, and its memory
+// stays.
+bool waiter_spin(struct waiter *waiter, _Atomic uint32_t *hint);
 
 // Sleeps until complete (0). A negative errno says that it is not, and never will be: -ETIMEDOUT
 // once timeout_ns is over (negative: for ever), or what the scheduler's park said. The caller then

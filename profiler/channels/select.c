@@ -197,9 +197,10 @@ static int select_begin(struct select *select, bool may_wait)
     unlock_all(select);
     if (served)
         waiter_complete(served);
-    if (result == CHAN_BLOCKS && may_wait && select->wait_count && waiter_spin(&select->waiter))
-        return take_result(select);
-    return result;
+    if (result != CHAN_BLOCKS || !may_wait || select->ordered == 0)
+        return result;
+    struct taskprof_chan *first = select->cases[select->order[0]].channel;
+    return waiter_spin(&select->waiter, &first->spins) ? take_result(select) : result;
 }
 
 static int select_end(struct select *select, int64_t timeout_ns)

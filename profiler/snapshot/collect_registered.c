@@ -187,12 +187,17 @@ void collect_changed(struct collector *collector, struct taskprof_task *task)
         task_end(task);
 }
 
-// A cached park is believed, but a few of them are checked each time, so that one that was left by
-// longjmp after it was first seen does not stay for ever.
+// What is cached is believed, but a few tasks are looked at again each time: a park that was left
+// by longjmp after it was first seen does not stay for ever, nor does a stack that broke off
+// because its code had only just been loaded.
 static bool due_for_check(const struct collector *collector, const struct taskprof_task *task,
                           uint32_t slot)
 {
-    return (slot + collector->round) % ROUND == 0 &&
+    if ((slot + collector->round) % ROUND != 0)
+        return false;
+    if (stack_get(task->cached_stack)->end & STACK_BAD_FRAME)
+        return true;
+    return task_kind(task) == TASK_THREAD &&
            park_is_real(collector, task,
                         atomic_load_explicit(&task->regs[1], memory_order_relaxed)) != 1;
 }
@@ -241,12 +246,10 @@ void collect_registered(struct collector *collector)
         uint8_t state = task ? atomic_load_explicit(&task->state, memory_order_acquire) : TASK_FREE;
         if (state != TASK_LIVE && state != TASK_STARTING)
             continue;
-        if (task_kind(task) != TASK_COROUTINE) {
-            if (!register_thread(collector, task, slot))
-                continue;
-            if (due_for_check(collector, task, slot))
-                task->cached_seq = 0;
-        }
+        if (task_kind(task) != TASK_COROUTINE && !register_thread(collector, task, slot))
+            continue;
+        if (due_for_check(collector, task, slot))
+            task->cached_seq = 0;
         if (!collect_unchanged(collector, task, slot))
             collect_changed(collector, task);
     }

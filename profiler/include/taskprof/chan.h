@@ -12,7 +12,8 @@
 // no cancellation points. errno is kept. Errors are negative errno values:
 //   -EPIPE      send on a closed channel
 //   -EALREADY   close of a closed channel
-//   -EINVAL     close, free, or a bounded operation (try) of a NULL channel; a bad argument
+//   -EINVAL     close, free, or a try of a NULL channel (timed operations wait for their time);
+//               a bad argument
 //   -ESTALE     the channel was freed (told as long as its slot was not used again)
 //   -EAGAIN     a try would have blocked
 //   -ETIMEDOUT  the time is over
@@ -46,6 +47,9 @@ int taskprof_chan_make(size_t element_size, size_t capacity, const char *name,
 int taskprof_chan_send(taskprof_chan *channel, const void *element);
 int taskprof_chan_try_send(taskprof_chan *channel, const void *element);
 int taskprof_chan_timed_send(taskprof_chan *channel, const void *element, int64_t timeout_ns);
+
+// timeout_ns counts from now; 0 does not wait (-ETIMEDOUT), TASKPROF_FOREVER has no end. A coroutine
+// whose scheduler can't suspend it gets the scheduler's error; nothing was sent or received then.
 
 // Receives into *element (NULL throws it away). *ret_ok (may be NULL) is false when the channel is
 // closed and drained; the element is then zeroed and the result still 0.
@@ -81,6 +85,7 @@ struct taskprof_case {
 // can. *ret_chosen is its index, written when the result is 0 or -EPIPE (the chosen case was a send
 // on a closed channel). -EAGAIN: none ready and timeout_ns is TASKPROF_DEFAULT; -ETIMEDOUT;
 // -EINVAL: more than TASKPROF_SELECT_MAX cases. count 0 blocks for ever (or for timeout_ns).
+// -EINVAL and -ESTALE: any of the cases is so; none is carried out. Needs 4 KiB of stack.
 #define TASKPROF_SELECT_MAX 64
 int taskprof_select(struct taskprof_case *cases, unsigned count, int64_t timeout_ns,
                     unsigned *ret_chosen);
