@@ -44,12 +44,12 @@ int taskprof_chan_make(size_t element_size, size_t capacity, const char *name,
                        taskprof_chan **ret_channel);
 
 // Sends a copy of *element; blocks while there is no room or, unbuffered, no receiver.
+// timeout_ns, here and below, counts from now; 0 does not wait (-ETIMEDOUT), TASKPROF_FOREVER has
+// no end. A coroutine whose scheduler can't suspend it gets the scheduler's error, and nothing was
+// sent or received.
 int taskprof_chan_send(taskprof_chan *channel, const void *element);
 int taskprof_chan_try_send(taskprof_chan *channel, const void *element);
 int taskprof_chan_timed_send(taskprof_chan *channel, const void *element, int64_t timeout_ns);
-
-// timeout_ns counts from now; 0 does not wait (-ETIMEDOUT), TASKPROF_FOREVER has no end. A coroutine
-// whose scheduler can't suspend it gets the scheduler's error; nothing was sent or received then.
 
 // Receives into *element (NULL throws it away). *ret_ok (may be NULL) is false when the channel is
 // closed and drained; the element is then zeroed and the result still 0.
