@@ -23,6 +23,9 @@ packages_of() {
         echo bats libcmocka-dev elfutils binutils gdb g++ jq curl golang-go file \
             golang-github-google-pprof-dev protobuf-compiler libst-dev
         ;;
+    bench) # bench/run.sh: what taskprof is compared with, and what reads its output
+        echo golang-go golang-github-google-pprof-dev elfutils gdb libglib2.0-dev curl jq
+        ;;
     ci) # checks of the source, sanitizers, the other architecture
         echo clang clang-format clang-tidy shellcheck git gcc-aarch64-linux-gnu \
             libc6-dev-arm64-cross
@@ -39,7 +42,7 @@ say() {
 
 usage() {
     say "$1"
-    say "usage: scripts/deps.sh LIST…, lists: build samples demo tests ci"
+    say "usage: scripts/deps.sh LIST…, lists: build samples demo tests bench ci"
     exit 2
 }
 

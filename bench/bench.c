@@ -1,0 +1,116 @@
+#include "bench/bench.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void bench_say(const char *key, double value)
+{
+    printf("%s %.6g\n", key, value);
+    fflush(stdout);
+}
+
+void bench_fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+void bench_pin(unsigned cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+double bench_median(double *values, size_t count)
+{
+    qsort(values, count, sizeof(*values), by_value);
+    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+size_t bench_count(const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno || *end || text[0] < '0' || text[0] > '9' || value == 0)
+        bench_fail("'%s' is not a number from 1 on", text);
+    return value;
+}
+
+static size_t status_field(const char *name)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    if (!file)
+        bench_fail("/proc/self/status: %s", strerror(errno));
+    char line[256];
+    size_t kib = 0;
+    size_t length = strlen(name);
+    while (fgets(line, sizeof(line), file))
+        if (strncmp(line, name, length) == 0 && line[length] == ':')
+            kib = strtoull(line + length + 1, NULL, 10);
+    fclose(file);
+    if (kib == 0)
+        bench_fail("/proc/self/status has no %s", name);
+    return kib * 1024;
+}
+
+size_t bench_rss(void)
+{
+    return status_field("VmRSS");
+}
+
+size_t bench_peak_rss(void)
+{
+    return status_field("VmHWM");
+}
+
+void bench_reset_peak(void)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "5", 1) != 1)
+        bench_fail("the peak of resident memory can't be reset: %s", strerror(errno));
+    close(fd);
+}
+
+int bench_memory_file(void)
+{
+    int fd = memfd_create("profile", MFD_CLOEXEC);
+    if (fd < 0)
+        bench_fail("memfd_create: %s", strerror(errno));
+    return fd;
+}
+
+void bench_save(int fd, const char *path)
+{
+    struct stat stat;
+    int out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (out < 0 || fstat(fd, &stat) < 0)
+        bench_fail("%s: %s", path, strerror(errno));
+    off_t at = 0;
+    while (at < stat.st_size)
+        if (sendfile(out, fd, &at, (size_t)(stat.st_size - at)) <= 0)
+            bench_fail("%s: %s", path, strerror(errno));
+    close(out);
+}
