@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const names[] = {"state", "min_wait", "channel", "limit"};
+static const char *const names[] = {"state", "min_wait", "channel", "limit", "files"};
 
 const char *filter_given(const char *query)
 {
@@ -50,6 +50,15 @@ bool filter_read(const char *query, struct filter *ret, struct http_reply *reply
         http_error(reply, 400, "limit= must be a positive integer: limit=100");
         return false;
     }
+    found = query_get(query, "files", text, sizeof(text));
+    if (found && (found < 0 || (text[0] && strcmp(text, "go") != 0))) {
+        http_error(
+            reply, 400,
+            "files= can be files=go alone: for parsers of Go's dumps, which know no files but "
+            ".c, .go and .s");
+        return false;
+    }
+    ret->go_files = found && text[0];
     return true;
 }
 

@@ -1,4 +1,4 @@
-// What a client asks to see of the tasks: state=, min_wait=, channel=, limit=.
+// What a client asks to see of the tasks: state=, min_wait=, channel=, limit=; and files=go, how.
 
 #pragma once
 
@@ -15,6 +15,9 @@ struct filter {
     bool has_min_wait; // then only what waits, and for at least …
     uint64_t min_wait_ns;
     uint64_t limit; // 0: none
+    // Of debug=2. panicparse gives up a whole dump at the first file that doesn't end in .c, .go or
+    // .s: a header, C++, assembly. Such a file is then written behind the function's name instead.
+    bool go_files;
 };
 
 // Reads the filters out of a query. Returns false, with a 400 in *reply, when one is not right.

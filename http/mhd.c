@@ -358,12 +358,14 @@ static nfds_t gather(struct mhd *mhd, int epoll, int *ret_timeout_ms)
     uint64_t now = clock_monotonic_ns();
     for (unsigned i = 0; i < mhd->settings.max_connections; i++) {
         struct connection *connection = &mhd->connections[i];
-        if (!connection->used || connection->phase != PHASE_WAITING)
+        enum phase phase = connection->phase;
+        if (!connection->used ||
+            (phase != PHASE_WAITING && phase != PHASE_HEAD && phase != PHASE_BODY))
             continue;
-        // A suspended connection has no time-out and is not looked at: whether its client is still
-        // there is seen here. One that has closed its side is gone, as for Go's server.
         mhd->polled_connections[count] = connection;
         mhd->polled[count++] = (struct pollfd){.fd = connection->fd, .events = POLLRDHUP};
+        if (phase != PHASE_WAITING)
+            continue;
         uint64_t left = connection->due_ns > now ? (connection->due_ns - now) / 1000000 + 1 : 0;
         timeout = left < timeout ? left : timeout;
     }
@@ -371,16 +373,33 @@ static nfds_t gather(struct mhd *mhd, int epoll, int *ret_timeout_ms)
     return count;
 }
 
-static void resume_due(struct mhd *mhd, nfds_t count)
+// Whether a client has closed its side, and all that it sent before has been read.
+static bool is_drained(const struct pollfd *polled)
+{
+    char byte;
+    return polled->revents && recv(polled->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+// Sees to what libmicrohttpd does not: requests that wait for their time, and clients that left.
+static void look_after(struct mhd *mhd, nfds_t count)
 {
     uint64_t now = clock_monotonic_ns();
     for (nfds_t i = 2; i < count; i++) {
         struct connection *connection = mhd->polled_connections[i];
-        bool gone = mhd->polled[i].revents != 0;
-        if (!gone && connection->due_ns > now)
-            continue;
-        connection->phase = gone ? PHASE_GONE : PHASE_DUE;
-        MHD_resume_connection(connection->handle);
+        if (connection->phase == PHASE_WAITING) {
+            // Suspended, it has no time-out and is not looked at. A client that has closed its side
+            // is gone, as for Go's server.
+            bool gone = mhd->polled[i].revents != 0;
+            if (!gone && connection->due_ns > now)
+                continue;
+            connection->phase = gone ? PHASE_GONE : PHASE_DUE;
+            MHD_resume_connection(connection->handle);
+        } else if (is_drained(&mhd->polled[i])) {
+            // 0.9.75 takes a short read for the last of what is there, and so does not hear of an
+            // end that came together with the data: such connections would hold their places until
+            // the time-out. What is missing of this request can't come any more.
+            shutdown(connection->fd, SHUT_RDWR);
+        }
     }
 }
 
@@ -427,7 +446,7 @@ static void *run(void *argument)
         if (mhd->polled[1].revents)
             eventfd_read(mhd->event, &ignored);
         take_offer(mhd);
-        resume_due(mhd, count);
+        look_after(mhd, count);
         MHD_run(mhd->daemon);
         // Another one: that it is unstuck must show before it sleeps again.
         beat(mhd);

@@ -37,13 +37,13 @@ struct tasks {
 };
 
 static void render_block(struct buffer *out, const struct snapshot *snapshot,
-                         const struct snapshot_group *group, uint32_t *ret_before)
+                         const struct snapshot_group *group, bool go_files, uint32_t *ret_before)
 {
     const struct stack *stack = stack_get(group->stack);
     if (stack->depth == 0)
         // Go's own words for a stack that it can't walk; its parsers know them.
         buffer_string(out, "\tgoroutine running on other thread; stack unavailable\n");
-    words_frames_go(out, snapshot, group->stack);
+    words_frames_go(out, snapshot, group->stack, go_files);
     if (stack->depth && stack->end)
         buffer_string(out, "...additional frames elided...\n");
     *ret_before = (uint32_t)out->length;
@@ -54,7 +54,11 @@ static void render_block(struct buffer *out, const struct snapshot *snapshot,
     words_function(out, snapshot, origin.frame->function, origin.address);
     *ret_before = (uint32_t)out->length;
     buffer_string(out, "\n\t");
-    words_place(out, origin.frame);
+    if (go_files && !words_is_go_file(origin.frame->file))
+        buffer_string(out, "?"
+                           "?:0");
+    else
+        words_place(out, origin.frame);
     buffer_string(out, " +0x");
     buffer_hex(out,
                origin.entry && origin.address > origin.entry ? origin.address - origin.entry : 0);
@@ -72,7 +76,7 @@ static void block_get(struct tasks *tasks, uint32_t group_index, const char **re
         struct buffer *spare = &tasks->spare;
         uint32_t before;
         spare->length = 0;
-        render_block(spare, snapshot, group, &before);
+        render_block(spare, snapshot, group, tasks->filter.go_files, &before);
         if (spare->failed) {
             tasks->text.out.failed = true;
             *ret_before = *ret_behind = 0;

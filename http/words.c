@@ -230,7 +230,13 @@ void words_place(struct buffer *out, const struct symbol_frame *frame)
     buffer_unsigned(out, frame->line);
 }
 
-enum frame_style { FRAME_ADDRESS, FRAME_GO };
+bool words_is_go_file(const char *file)
+{
+    const char *dot = strrchr(file, '.');
+    return dot && (strcmp(dot, ".c") == 0 || strcmp(dot, ".go") == 0 || strcmp(dot, ".s") == 0);
+}
+
+enum frame_style { FRAME_ADDRESS, FRAME_GO, FRAME_GO_FILES };
 
 static void one_frame(struct buffer *out, const struct snapshot *snapshot, enum frame_style style,
                       const char *prefix, uintptr_t address, const struct symbol *symbol,
@@ -249,9 +255,14 @@ static void one_frame(struct buffer *out, const struct snapshot *snapshot, enum 
         buffer_char(out, '\t');
         words_place(out, frame);
     } else {
+        bool moved = style == FRAME_GO_FILES && frame->file[0] && !words_is_go_file(frame->file);
         words_function(out, snapshot, frame->function, address);
+        if (moved) {
+            buffer_char(out, ' ');
+            words_place(out, frame);
+        }
         buffer_string(out, "(...)\n\t");
-        words_place(out, frame);
+        words_place(out, moved ? &nameless : frame);
         buffer_string(out, " +0x");
         buffer_hex(out, offset);
     }
@@ -284,9 +295,10 @@ void words_frames_address(struct buffer *out, const struct snapshot *snapshot, s
     frames(out, snapshot, FRAME_ADDRESS, prefix, stack);
 }
 
-void words_frames_go(struct buffer *out, const struct snapshot *snapshot, stack_id stack)
+void words_frames_go(struct buffer *out, const struct snapshot *snapshot, stack_id stack,
+                     bool go_files)
 {
-    frames(out, snapshot, FRAME_GO, "", stack);
+    frames(out, snapshot, go_files ? FRAME_GO_FILES : FRAME_GO, "", stack);
 }
 
 const char *words_stack_end(uint32_t end)

@@ -39,6 +39,9 @@ void words_plain(struct buffer *out, const char *text);
 void words_function(struct buffer *out, const struct snapshot *snapshot, const char *function,
                     uintptr_t address);
 
+// Whether parsers of Go's dumps take this for a file.
+bool words_is_go_file(const char *file);
+
 // "FILE:LINE", "??:0" when not known.
 void words_place(struct buffer *out, const struct symbol_frame *frame);
 
@@ -46,8 +49,10 @@ void words_place(struct buffer *out, const struct symbol_frame *frame);
 void words_frames_address(struct buffer *out, const struct snapshot *snapshot, stack_id stack,
                           const char *prefix);
 
-// "function(...)\n\tfile:line +0xOFF\n" for each frame.
-void words_frames_go(struct buffer *out, const struct snapshot *snapshot, stack_id stack);
+// "function(...)\n\tfile:line +0xOFF\n" for each frame. `go_files`: "function file:line(...)" and
+// "??:0" for files that parsers of Go's dumps don't know.
+void words_frames_go(struct buffer *out, const struct snapshot *snapshot, stack_id stack,
+                     bool go_files);
 
 // Why a stack is not whole. Static.
 const char *words_stack_end(uint32_t end);

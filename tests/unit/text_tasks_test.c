@@ -108,6 +108,16 @@ static void filters_and_limits_say_what_they_leave_out(void **state)
     free(text);
 }
 
+static void files_that_parsers_of_go_do_not_know_are_moved_on_request(void **state)
+{
+    (void)state;
+    char *text = dump(&(struct filter){.go_files = true}, 4096);
+    assert_non_null(strstr(text, "receive /src/queue.h:7(...)\n\t?"
+                                 "?:0 +0x10\n"));
+    assert_non_null(strstr(text, "worker(...)\n\t/src/worker.c:12 +0x10\n"));
+    free(text);
+}
+
 enum { MANY = 1000000 };
 
 static void a_million_tasks_are_all_there_in_little_memory(void **state)
@@ -153,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dump_is_what_it_must_be_byte_by_byte),
         cmocka_unit_test(filters_and_limits_say_what_they_leave_out),
+        cmocka_unit_test(files_that_parsers_of_go_do_not_know_are_moved_on_request),
         cmocka_unit_test(a_million_tasks_are_all_there_in_little_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
