@@ -99,7 +99,7 @@ static bool parse(struct rescue *rescue, const char *trouble, struct http_reques
     char *target = line ? strchr(line, ' ') : NULL;
     char *version = target ? strchr(target + 1, ' ') : NULL;
     bool body = false;
-    if (!version || strncmp(version + 1, "HTTP/1.", 7) != 0 || strlen(rescue->head) == 0) {
+    if (!version || version == target + 1 || strncmp(version + 1, "HTTP/1.", 7) != 0) {
         http_error(reply, 400, "this is no HTTP/1 request");
         return false;
     }
