@@ -136,8 +136,10 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
         buffer_printf(out, ", %llu minutes", (unsigned long long)(waited / 60000000000u));
 
     const char *separator = " labels:{";
+    uint32_t index =
+        here && details->channel < snapshot->channel_count ? details->channel : group->channel;
     const struct snapshot_channel *channel =
-        group->channel < snapshot->channel_count ? &snapshot->channels[group->channel] : NULL;
+        index < snapshot->channel_count ? &snapshot->channels[index] : NULL;
     if (channel && channel->reading.capacity >= 0)
         number_label(out, &separator, "cap", (unsigned long long)channel->reading.capacity);
     if (group->channel_class) {
@@ -181,7 +183,7 @@ static void one_task(struct tasks *tasks, const struct snapshot_task *task)
 {
     struct buffer *out = &tasks->text.out;
     struct task_details details = {0};
-    bool here = snapshot_task_details(task, &details);
+    bool here = snapshot_task_details(tasks->text.snapshot, task, &details);
     const char *text = "";
     uint32_t before;
     uint32_t behind;

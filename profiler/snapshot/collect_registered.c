@@ -25,11 +25,12 @@ static bool collect_unchanged(struct collector *collector, struct taskprof_task 
     if (!(seq & 1) || (uint32_t)seq != task->cached_seq ||
         task->cached_version != collector->version || task->cached_group == GROUP_NONE)
         return false;
+    uint32_t channel = atomic_load_explicit(&task->cached_channel, memory_order_relaxed);
     struct group_member member = {
         .id = atomic_load_explicit(&task->id, memory_order_acquire),
         .wait_start_ns = atomic_load_explicit(&task->since_ns, memory_order_acquire),
         .object = atomic_load_explicit(&task->object, memory_order_acquire),
-        .channel_slot = task->cached_channel == TABLE_NONE ? GROUP_NONE : task->cached_channel >> 1,
+        .channel_slot = channel == TABLE_NONE ? GROUP_NONE : channel >> 1,
         .is_thread = task_kind(task) == TASK_THREAD,
     };
     // seq never repeats in a slot: unchanged, all of the above belongs to one park of one task.
@@ -37,9 +38,8 @@ static bool collect_unchanged(struct collector *collector, struct taskprof_task 
         return false;
     member.wait_ns = wait_of(collector, member.wait_start_ns);
     collect_into_group(collector, task->cached_group, &member, slot);
-    if (task->cached_channel != TABLE_NONE)
-        waiters_add(&collector->waiters, member.channel_slot, task->cached_channel & 1,
-                    member.wait_ns);
+    if (channel != TABLE_NONE)
+        waiters_add(&collector->waiters, member.channel_slot, channel & 1, member.wait_ns);
     return true;
 }
 
@@ -110,7 +110,7 @@ static void collect_parked(struct collector *collector, struct taskprof_task *ta
     task->cached_seq = (uint32_t)record->seq;
     // A select is looked at each time: its array says on which channels it waits.
     task->cached_group = is_select ? GROUP_NONE : group;
-    task->cached_channel = channel;
+    atomic_store_explicit(&task->cached_channel, channel, memory_order_relaxed);
     task->cached_version = collector->version;
 }
 

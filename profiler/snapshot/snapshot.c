@@ -204,10 +204,24 @@ void snapshot_free(struct snapshot *snapshot)
     memory_unmap(snapshot, sizeof(*snapshot));
 }
 
-bool snapshot_task_details(const struct snapshot_task *task, struct task_details *ret)
+// The channel of a task that is still in the wait that the snapshot saw.
+static uint32_t channel_of(const struct snapshot *snapshot, const struct taskprof_task *slot,
+                           const struct snapshot_task *task)
+{
+    uint32_t channel = atomic_load_explicit(&slot->cached_channel, memory_order_relaxed);
+    uint64_t since = atomic_load_explicit(&slot->since_ns, memory_order_relaxed);
+    if (!task->wait_start_ns || since != task->wait_start_ns || channel == TABLE_NONE ||
+        channel >> 1 >= snapshot->channel_slots)
+        return SNAPSHOT_NO_CHANNEL;
+    return snapshot->channel_of_slot[channel >> 1];
+}
+
+bool snapshot_task_details(const struct snapshot *snapshot, const struct snapshot_task *task,
+                           struct task_details *ret)
 {
     if (task->slot & SLOT_IS_TID) {
-        *ret = (struct task_details){.tid = (pid_t)(task->slot & ~SLOT_IS_TID)};
+        *ret = (struct task_details){.tid = (pid_t)(task->slot & ~SLOT_IS_TID),
+                                     .channel = SNAPSHOT_NO_CHANNEL};
         proc_thread_name(ret->tid, ret->name);
         return ret->name[0] != '\0';
     }
@@ -216,8 +230,10 @@ bool snapshot_task_details(const struct snapshot_task *task, struct task_details
         return false;
     bool same = atomic_load_explicit(&slot->id, memory_order_relaxed) == task->id;
     if (same) {
-        *ret = (struct task_details){
-            .parent = slot->parent, .created_ns = slot->created_ns, .tid = task_tid(slot)};
+        *ret = (struct task_details){.parent = slot->parent,
+                                     .created_ns = slot->created_ns,
+                                     .tid = task_tid(slot),
+                                     .channel = channel_of(snapshot, slot, task)};
         task_name(slot, ret->name);
     }
     task_unpin(slot);

@@ -97,6 +97,8 @@ struct snapshot {
     size_t task_list_bytes;            // mapped for task_list, outside the arena
     struct snapshot_channel *channels; // by number of waiters, most first
     size_t channel_count;
+    uint32_t *channel_of_slot; // index in channels of what a task waits on; for task details
+    uint32_t channel_slots;
     struct mapping *mappings; // executable ones, by address
     size_t mapping_count;
     unsigned main_mapping; // index of the main binary's
@@ -119,8 +121,11 @@ struct task_details {
     char name[TASKPROF_NAME_SIZE];
     uint64_t parent;
     uint64_t created_ns;
-    pid_t tid; // 0 for a coroutine
+    pid_t tid;        // 0 for a coroutine
+    uint32_t channel; // index in snapshot->channels of the one channel that it still waits on;
+                      // SNAPSHOT_NO_CHANNEL: none, several, or it has gone on
 };
-bool snapshot_task_details(const struct snapshot_task *task, struct task_details *ret);
+bool snapshot_task_details(const struct snapshot *snapshot, const struct snapshot_task *task,
+                           struct task_details *ret);
 
 void snapshot_after_fork(void);

@@ -120,6 +120,8 @@ int waiters_finish(struct waiters *waiters, struct snapshot *snapshot)
             waiters->position[slot] = moved_to[waiters->position[slot]];
     snapshot->channels = sorted;
     snapshot->channel_count = count;
+    snapshot->channel_of_slot = waiters->position;
+    snapshot->channel_slots = waiters->slots;
     return 0;
 }
 

@@ -54,8 +54,9 @@ struct taskprof_task {
     stack_id creation;
     uint32_t cached_seq; // low half of the seq for which cached_stack holds
     stack_id cached_stack;
-    uint32_t cached_group;   // with cached_channel: holds for cached_seq and cached_version
-    uint32_t cached_channel; // the collector's
+    uint32_t cached_group; // with cached_channel: holds for cached_seq and cached_version
+    // Slot << 1 | send, or TABLE_NONE. A dump reads it too, and checks since_ns: relaxed.
+    _Atomic uint32_t cached_channel;
     uint32_t cached_version;
 
     _Atomic uintptr_t regs[sizeof(struct arch_regs) / sizeof(uintptr_t)]; // struct arch_regs

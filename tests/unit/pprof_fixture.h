@@ -112,8 +112,10 @@ static inline void name_class(uint32_t class, const char *name)
     snprintf(fake_classes[class].name, sizeof(fake_classes[class].name), "%s", name);
 }
 
-bool snapshot_task_details(const struct snapshot_task *task, struct task_details *ret)
+bool snapshot_task_details(const struct snapshot *snapshot, const struct snapshot_task *task,
+                           struct task_details *ret)
 {
+    (void)snapshot;
     *ret = (struct task_details){.parent = 1};
     return task->slot != UINT32_MAX; // that one is gone
 }

@@ -136,7 +136,7 @@ static void *scrape(void *with_tasks)
         check(snapshot);
         for (size_t i = 0; i < snapshot->task_count; i += 7) {
             struct task_details details;
-            snapshot_task_details(&snapshot->task_list[i], &details);
+            snapshot_task_details(snapshot, &snapshot->task_list[i], &details);
         }
         snapshot_free(snapshot);
         atomic_fetch_add(&snapshots, 1);
