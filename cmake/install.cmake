@@ -11,6 +11,9 @@ configure_package_config_file(cmake/taskprof-config.cmake.in
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/taskprof)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/taskprof-config-version.cmake
   COMPATIBILITY SameMinorVersion)
+# Relative to itself, so that `cmake --install --prefix` may put it anywhere.
+file(RELATIVE_PATH taskprof_prefix_from_pc
+  /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/taskprof.pc.in ${PROJECT_BINARY_DIR}/taskprof.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/taskprof-config.cmake
               ${PROJECT_BINARY_DIR}/taskprof-config-version.cmake
