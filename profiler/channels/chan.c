@@ -44,20 +44,16 @@ static size_t count_of(const struct taskprof_chan *channel)
     return atomic_load_explicit(&channel->count, memory_order_relaxed);
 }
 
+// Either may be NULL: a receiver that throws its element away, or elements of no size.
 static void copy(void *into, const void *from, size_t size)
 {
+    if (!into || !from)
+        return;
     // Pointers and numbers are what most channels carry: two instructions instead of a call.
     if (size == sizeof(uint64_t))
         memcpy(into, from, sizeof(uint64_t));
-    else if (size)
+    else
         memcpy(into, from, size);
-}
-
-// A receiver's `element` may be NULL.
-static void deliver(const struct taskprof_chan *channel, void *element, const void *from)
-{
-    if (element)
-        copy(element, from, channel->element_size);
 }
 
 static char *ring_at(const struct taskprof_chan *channel, size_t index)
@@ -95,7 +91,7 @@ int chan_step_send(struct taskprof_chan *channel, const void *element,
         return -EINVAL;
     struct waiting *receiver = wait_queue_claim(&channel->receivers);
     if (receiver) {
-        deliver(channel, receiver->element, element);
+        copy(receiver->element, element, channel->element_size);
         waiting_serve(receiver, 0, true);
         *ret_served = receiver->waiter;
     } else {
@@ -118,7 +114,7 @@ int chan_step_receive(struct taskprof_chan *channel, void *element, bool *ret_ok
     size_t count = count_of(channel);
     struct waiting *sender = wait_queue_claim(&channel->senders);
     if (count > 0) {
-        deliver(channel, element, ring_at(channel, channel->head));
+        copy(element, ring_at(channel, channel->head), channel->element_size);
         channel->head = channel->head + 1 < channel->capacity ? channel->head + 1 : 0;
         // The buffer was full; who has waited longest comes into the place that became free.
         if (sender)
@@ -126,7 +122,7 @@ int chan_step_receive(struct taskprof_chan *channel, void *element, bool *ret_ok
         else
             atomic_store_explicit(&channel->count, count - 1, memory_order_relaxed);
     } else if (sender) {
-        deliver(channel, element, sender->element);
+        copy(element, sender->element, channel->element_size);
     } else if (state_of(channel) == CHAN_CLOSED) {
         if (element)
             memset(element, 0, channel->element_size);

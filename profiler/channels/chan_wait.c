@@ -16,8 +16,8 @@ enum waiter_word {
 };
 
 // Pauses that are always tried, where there is more than one processor: so that a channel whose
-// peers have become quick is found out.
-enum { SPINS_LEAST = 16 };
+// peers have become quick is found out; and how many waits come between two that go the whole way.
+enum { SPINS_LEAST = 16, SPINS_RETRY = 32 };
 
 // How long a coroutine suspends itself when it was resumed in the midst of its own wake.
 enum { WAKING_NS = 20000 };
@@ -137,11 +137,17 @@ bool waiter_spin(struct waiter *waiter, _Atomic uint32_t *hint)
     // A coroutine's peer may need this very thread.
     if (waiter->scheduler)
         return false;
-    // The hint is a running mean of the pauses after which it was complete, 0 where it was not.
-    // Relaxed, and lost updates do no harm: it is a guess.
-    uint32_t mean = atomic_load_explicit(hint, memory_order_relaxed);
+    // Low half of the hint: a running mean of the pauses after which it was complete, 0 where it
+    // was not. High half: a count of waits; now and then one goes the whole way, because two that
+    // sleep for each other would never find out that they need not. Relaxed, and lost updates do no
+    // harm: it is a guess.
+    uint32_t old = atomic_load_explicit(hint, memory_order_relaxed);
+    uint32_t mean = old & 0xffff;
+    uint32_t waits = (old >> 16) + 1;
     uint32_t limit = spin_limit();
-    uint32_t most = 2 * mean + SPINS_LEAST < limit ? 2 * mean + SPINS_LEAST : limit;
+    uint32_t most = 2 * mean + SPINS_LEAST;
+    if (most > limit || waits % SPINS_RETRY == 0)
+        most = limit;
     uint32_t spins = 0;
     while (spins < most && !is_complete(waiter)) {
         spin_pause();
@@ -149,7 +155,7 @@ bool waiter_spin(struct waiter *waiter, _Atomic uint32_t *hint)
     }
     bool complete = is_complete(waiter);
     uint32_t sample = complete ? spins : 0;
-    atomic_store_explicit(hint, (7 * mean + sample) / 8, memory_order_relaxed);
+    atomic_store_explicit(hint, waits << 16 | (7 * mean + sample) / 8, memory_order_relaxed);
     return complete;
 }
 

@@ -216,7 +216,7 @@ static void consume_by_select(struct fiber *self)
     }
 }
 
-enum { COUNT = 1000, SUM = COUNT * (COUNT + 1) / 2 };
+enum { COUNT = 1000, SUM = COUNT * (COUNT + 1) / 2, SUM_OF_ALL = 3 * SUM };
 
 static void exchange(void (*consumer_main)(struct fiber *))
 {
@@ -370,7 +370,7 @@ static void coroutines_and_threads_share_a_channel(void **state)
         while (!producer->done)
             run_once();
         int64_t sum = 0;
-        while (sum < 3 * SUM) {
+        while (sum < SUM_OF_ALL) {
             run_once();
             sum = drains[0]->sum + drains[1]->sum + drains[2]->sum;
         }
@@ -381,7 +381,7 @@ static void coroutines_and_threads_share_a_channel(void **state)
         }
         assert_int_equal(taskprof_chan_close(channel), 0);
         eventually(all_done());
-        assert_int_equal(drains[0]->sum + drains[1]->sum + drains[2]->sum, 3 * SUM);
+        assert_int_equal(drains[0]->sum + drains[1]->sum + drains[2]->sum, SUM_OF_ALL);
         assert_int_equal(taskprof_chan_free(channel), 0);
         if (capacity < 2)
             tear_down(NULL);

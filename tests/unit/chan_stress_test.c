@@ -210,7 +210,7 @@ static void every_element_arrives_once_whatever_the_mix(void **state)
 static void a_close_in_the_midst_loses_nothing_that_was_sent(void **state)
 {
     (void)state;
-    for (unsigned round = 0; round < 20; round++) {
+    for (size_t round = 0; round < 20; round++) {
         set_up_channels();
         pthread_t sending[SENDERS];
         pthread_t receiving[RECEIVERS];
@@ -241,9 +241,9 @@ static void *exchange(void *argument)
         int64_t out[2] = {number + i, number + i};
         int64_t in[2] = {0, 0};
         struct taskprof_case cases[4];
-        for (int c = 0; c < 2; c++) {
+        for (size_t c = 0; c < 2; c++) {
             // Each thread names them in another order.
-            taskprof_chan *channel = channels[(number + c) % 2];
+            taskprof_chan *channel = channels[((size_t)number + c) % 2];
             cases[2 * c] =
                 (struct taskprof_case){.channel = channel, .element = &out[c], .send = true};
             cases[2 * c + 1] = (struct taskprof_case){.channel = channel, .element = &in[c]};

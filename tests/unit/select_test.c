@@ -113,23 +113,23 @@ static void each_ready_case_is_as_likely_as_the_others(void **state)
 static void a_blocked_select_is_woken_by_any_of_its_channels(void **state)
 {
     (void)state;
-    enum { CHANNELS = 4 };
+    enum { CHANNELS = 4, LAST = 2 * CHANNELS };
     for (unsigned woken_by = 0; woken_by < 2 * CHANNELS; woken_by++) {
         taskprof_chan *channels[CHANNELS];
-        struct taskprof_case cases[2 * CHANNELS + 1];
+        struct taskprof_case cases[LAST + 1];
         int64_t sent[CHANNELS];
         int64_t got[CHANNELS];
-        for (unsigned i = 0; i < CHANNELS; i++) {
+        for (size_t i = 0; i < CHANNELS; i++) {
             channels[i] = make_chan(sizeof(int64_t), 0);
-            sent[i] = 100 + i;
+            sent[i] = 100 + (int64_t)i;
             got[i] = -1;
             cases[2 * i] = receive_case(channels[i], &got[i]);
             cases[2 * i + 1] = send_case(channels[i], &sent[i]);
         }
-        cases[2 * CHANNELS] = receive_case(NULL, NULL);
+        cases[LAST] = receive_case(NULL, NULL);
         struct actor actor = {.act = act_select,
                               .cases = cases,
-                              .case_count = 2 * CHANNELS + 1,
+                              .case_count = LAST + 1,
                               .timeout_ns = TASKPROF_FOREVER};
         actor_start_blocked(&actor, TASKPROF_SELECT);
         taskprof_chan *channel = channels[woken_by / 2];
@@ -141,7 +141,7 @@ static void a_blocked_select_is_woken_by_any_of_its_channels(void **state)
             assert_int_equal(taskprof_chan_try_send(channel, &value), 0);
         }
         // It was served; none of the other channels may take it for waiting any more.
-        for (unsigned i = 0; i < CHANNELS; i++) {
+        for (size_t i = 0; i < CHANNELS; i++) {
             assert_int_equal(taskprof_chan_try_send(channels[i], &value), -EAGAIN);
             assert_int_equal(taskprof_chan_try_receive(channels[i], &value, NULL), -EAGAIN);
             assert_int_equal(taskprof_chan_free(channels[i]), 0);
@@ -149,7 +149,7 @@ static void a_blocked_select_is_woken_by_any_of_its_channels(void **state)
         actor_join(&actor);
         assert_int_equal(actor.result, 0);
         assert_int_equal(actor.chosen, woken_by);
-        for (unsigned i = 0; i < CHANNELS; i++)
+        for (size_t i = 0; i < CHANNELS; i++)
             assert_int_equal(got[i], 2 * i == woken_by ? 7 : -1);
         if (woken_by % 2 == 0)
             assert_true(cases[woken_by].ok);
