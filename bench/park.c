@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 enum {
-    PARKS = 2000000,  // a run
-    HANDOFFS = 10000, // a block
-    BLOCKS = 20,      // of each kind, a run
+    PARKS = 2000000, // a run
+    HANDOFFS = 2000, // a block
+    BLOCKS = 20,     // of each kind, a run
 };
 
 static int object;
@@ -98,9 +98,9 @@ static void run_handoffs(const char *where)
     double took[KINDS][BLOCKS];
     char key[64];
     for (int i = 0; i < BLOCKS; i++)
-        // The first of a pair has no advantage, and none that comes from what ran before it.
+        // In turns, and there and back: none always runs behind the same other.
         for (int k = 0; k < KINDS; k++) {
-            int turn = (k + i) % KINDS;
+            int turn = i % 2 ? KINDS - 1 - k : k;
             took[turn][i] = block(kinds[turn]);
         }
     for (int k = 0; k < KINDS; k++) {

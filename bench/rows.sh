@@ -340,16 +340,31 @@ large_elf_files() {
     done || true
 }
 
-# same_names ELF FILE: nothing when eu-addr2line gives the same functions for a hundred of them.
+# same_names ELF FILE: nothing when each name is that of a symbol that holds the address, by nm, and
+# no address without a name lies in a function. DWARF has no names for a compiler's own clones
+# (".part.1"): there the function's that was cloned will do.
 same_names() {
-    local sample=$work/sample differing
-    awk 'NR % 100 == 1' "$2" >"$sample"
-    cut -d' ' -f1 "$sample" | timeout 300 xargs eu-addr2line -S -e "$1" 2>/dev/null |
-        awk 'NR % 2 == 1' | sed 's/[+@].*//' >"$sample.theirs" || true
-    cut -d' ' -f2- "$sample" | sed 's/[+@].*//' >"$sample.ours"
-    differing=$(paste -d'\n' "$sample.ours" "$sample.theirs" |
-        awk 'NR % 2 { ours = $0; next } ours != $0 { n++ } END { print n + 0 }')
-    [ "$differing" -eq 0 ] || echo "$differing of $(wc -l <"$sample") names differ from eu-addr2line's"
+    {
+        nm -S -t d --defined-only "$1" 2>/dev/null || true
+        nm -D -S -t d --defined-only "$1" 2>/dev/null || true
+    } | awk 'NF == 4 && $3 ~ /[tTwWiu]/ { sub(/@.*/, "", $4); print $1 + 0, $2 + 0, $4 }' |
+        sort -n >"$work/nm"
+    awk 'NR == FNR { start[++n] = $1; size[n] = $2; name[n] = $3; next }
+        {
+            sub(/@.*/, "", $2)
+            while (at < n && start[at + 1] <= $1) at++
+            held = same = 0
+            for (i = at; i > 0 && i > at - 1000; i--)
+                if ($1 < start[i] + size[i]) {
+                    held = 1
+                    if (name[i] == $2 || index(name[i], $2 ".") == 1) same = 1
+                }
+            if ($2 == "??") missing += held; else if (!same) wrong++
+        }
+        END {
+            if (missing) printf "%d addresses in functions got no name", missing
+            else if (wrong) printf "%d names are not those that nm has there", wrong
+        }' "$work/nm" "$2"
 }
 
 # symbols_row WHAT ELF
@@ -370,12 +385,16 @@ symbols_row() {
 }
 
 row_symbols() {
-    local file largest='' with_lines=''
+    local file sections largest='' with_lines=''
     progress "looking for the largest ELF files"
     while IFS= read -r file; do
-        "$bin/symbolise" "$file" 1 /dev/null >/dev/null 2>&1 || [ $? -ne 2 ] || continue
-        [ -n "$largest" ] || largest=$file
-        if eu-readelf -S "$file" 2>/dev/null | grep -qE '\.z?debug_info'; then
+        "$bin/symbolise" "$file" 1 "$work/names" >/dev/null 2>&1 || [ $? -ne 2 ] || continue
+        # Stripped ones have no names to find.
+        sections=$(eu-readelf -S "$file" 2>/dev/null | grep -E '\.symtab|\.z?debug_info' || true)
+        if [ -z "$largest" ] && [[ $sections == *.symtab* ]]; then
+            largest=$file
+        fi
+        if [[ $sections == *debug_info* ]]; then
             with_lines=$file
             break
         fi
@@ -385,7 +404,7 @@ row_symbols() {
         return 0
     }
     progress "symbols of $largest"
-    symbols_row "the largest ELF file here" "$largest"
+    symbols_row "the largest ELF file with a symbol table" "$largest"
     if [ -n "$with_lines" ] && [ "$with_lines" != "$largest" ]; then
         progress "symbols of $with_lines"
         symbols_row "the largest with DWARF" "$with_lines"

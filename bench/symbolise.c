@@ -2,8 +2,8 @@
 //
 //     symbolise ELF COUNT OUTPUT
 //
-// OUTPUT gets a line "0xADDRESS FUNCTION" for each, with the address as the file has it, of the
-// call (a byte before the return address). Status 2: not a file whose code can be mapped.
+// OUTPUT gets a line "ADDRESS FUNCTION" for each, by address: the file's own, decimal, of the call
+// (a byte before the return address). Status 2: not a file whose code can be mapped.
 
 #include "bench/bench.h"
 #include "profiler/snapshot/snapshot.h"
@@ -23,36 +23,57 @@
 
 enum { ATTEMPTS = 100, NOT_USABLE = 2 };
 
-// The largest executable segment, mapped as the loader would.
-static uintptr_t map_code(const char *path, Elf64_Phdr *ret_segment)
+// Where the code lies, in the file and as the file's own addresses have it.
+struct code {
+    uint64_t offset;
+    uint64_t address;
+    uint64_t size;
+};
+
+static void larger(struct code *code, uint64_t offset, uint64_t address, uint64_t size,
+                   uint64_t file_size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (size > code->size && offset < file_size && size <= file_size - offset)
+        *code = (struct code){offset, address, size};
+}
+
+// The largest section of code: segments hold data besides.
+static struct code find_code(int fd)
+{
     Elf64_Ehdr header;
     struct stat stat;
-    *ret_segment = (Elf64_Phdr){0};
+    struct code code = {0};
     if (fd < 0 || fstat(fd, &stat) < 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header) ||
         memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-        header.e_machine != EM_X86_64 || header.e_phentsize != sizeof(Elf64_Phdr))
+        header.e_machine != EM_X86_64 || (header.e_type != ET_EXEC && header.e_type != ET_DYN) ||
+        header.e_shentsize != sizeof(Elf64_Shdr))
         exit(NOT_USABLE);
-    for (unsigned i = 0; i < header.e_phnum; i++) {
-        Elf64_Phdr segment;
-        if (pread(fd, &segment, sizeof(segment), (off_t)(header.e_phoff + i * sizeof(segment))) !=
-            sizeof(segment))
+    for (unsigned i = 0; i < header.e_shnum; i++) {
+        Elf64_Shdr section;
+        if (pread(fd, &section, sizeof(section), (off_t)(header.e_shoff + i * sizeof(section))) !=
+            sizeof(section))
             exit(NOT_USABLE);
-        if (segment.p_type == PT_LOAD && segment.p_flags & PF_X &&
-            segment.p_filesz > ret_segment->p_filesz &&
-            segment.p_offset + segment.p_filesz <= (uint64_t)stat.st_size)
-            *ret_segment = segment;
+        if (section.sh_type == SHT_PROGBITS && section.sh_flags & SHF_EXECINSTR)
+            larger(&code, section.sh_offset, section.sh_addr, section.sh_size,
+                   (uint64_t)stat.st_size);
     }
-    if (ret_segment->p_filesz == 0)
+    if (code.size == 0)
         exit(NOT_USABLE);
-    size_t skew = ret_segment->p_offset % 4096;
-    char *code = mmap(NULL, ret_segment->p_filesz + skew, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd,
-                      (off_t)(ret_segment->p_offset - skew));
-    if (code == MAP_FAILED)
+    return code;
+}
+
+// Maps it as the loader would.
+static uintptr_t map_code(const char *path, struct code *ret_code)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *ret_code = find_code(fd);
+    size_t skew = ret_code->offset % 4096;
+    char *start = mmap(NULL, ret_code->size + skew, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd,
+                       (off_t)(ret_code->offset - skew));
+    if (start == MAP_FAILED)
         bench_fail("%s: %s", path, strerror(errno));
     close(fd);
-    return (uintptr_t)code + skew;
+    return (uintptr_t)start + skew;
 }
 
 static atomic_bool over;
@@ -81,15 +102,15 @@ int main(int argc, char **argv)
     if (argc != 4)
         bench_fail("usage: symbolise ELF COUNT OUTPUT");
     size_t count = bench_count(argv[2]);
-    Elf64_Phdr segment;
-    uintptr_t code = map_code(argv[1], &segment);
+    struct code code;
+    uintptr_t start_of_code = map_code(argv[1], &code);
     uintptr_t *addresses = calloc(count, sizeof(*addresses));
     const struct symbol **symbols = calloc(count, sizeof(*symbols));
     FILE *out = fopen(argv[3], "we");
-    if (!addresses || !symbols || !out || segment.p_filesz < 2 * count)
+    if (!addresses || !symbols || !out || code.size < 2 * count)
         exit(NOT_USABLE);
     for (size_t i = 0; i < count; i++)
-        addresses[i] = code + 1 + i * ((segment.p_filesz - 1) / count);
+        addresses[i] = start_of_code + 1 + i * ((code.size - 1) / count);
     if (symbols_start() < 0)
         bench_fail("no thread for symbols");
     pthread_t snapper;
@@ -114,7 +135,7 @@ int main(int argc, char **argv)
         const char *function = symbol->frames[symbol->count - 1].function;
         named += function[0] != '\0';
         lines += symbol->has_lines;
-        fprintf(out, "0x%lx %s\n", (unsigned long)(segment.p_vaddr + (addresses[i] - 1 - code)),
+        fprintf(out, "%lu %s\n", (unsigned long)(code.address + (addresses[i] - 1 - start_of_code)),
                 function[0] ? function : "??");
     }
     if (fclose(out) != 0)

@@ -24,7 +24,7 @@ packages_of() {
             golang-github-google-pprof-dev protobuf-compiler libst-dev
         ;;
     bench) # bench/run.sh: what taskprof is compared with, and what reads its output
-        echo golang-go golang-github-google-pprof-dev elfutils gdb libglib2.0-dev curl jq
+        echo golang-go golang-github-google-pprof-dev elfutils binutils gdb libglib2.0-dev curl jq
         ;;
     ci) # checks of the source, sanitizers, the other architecture
         echo clang clang-format clang-tidy shellcheck git gcc-aarch64-linux-gnu \
