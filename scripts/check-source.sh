@@ -50,4 +50,10 @@ expect_none 'marks left in the code' "$(
   matches '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.S' '*.cmake' 'CMakeLists.txt')"
 expect_none 'files past 600 lines want two rooms' "$(
   git ls-files '*.c' '*.h' | xargs wc -l | awk '$2 != "total" && $1 > 600 { print $1, $2 }')"
+expect_none 'links of the documents that lead nowhere' "$(
+  git ls-files '*.md' | while read -r page; do
+    { grep -oE '\]\([^)# ]+' "$page" || true; } | cut -c3- | while read -r link; do
+      [[ $link == http* ]] || [ -e "$(dirname "$page")/$link" ] || echo "$page: $link"
+    done
+  done)"
 exit "$failed"

@@ -20,8 +20,6 @@ setup_file() {
     prefix=$BATS_FILE_TMPDIR/prefix
     cmake --install "$build" --prefix "$prefix" >"$BATS_FILE_TMPDIR/install.log"
     library=$(dirname "$(find "$prefix" -name libtaskprof.so)")
-    # It names the directory that the build was configured for.
-    sed -i "s|^prefix=.*|prefix=$prefix|" "$library/pkgconfig/taskprof.pc"
     export root build prefix library
 }
 
