@@ -130,14 +130,13 @@ $(number "$count") coroutines" unit ns ours "$(excess "$ours")" other "$(excess 
     done
 }
 
+# Of the largest crowd alone: what the library holds once a process is no task's.
 row_memory() {
-    local count
-    for count in $crowds; do
-        profiles "$count"
-        report row memory what "memory a task, $(number "$count") coroutines" unit bytes \
-            ours "$(median "$work/tasks-$count" bytes_a_task)" need_max 256 \
-            refused "$(<"$work/tasks-$count.refused")"
-    done
+    local count=${crowds##* }
+    profiles "$count"
+    report row memory what "memory a task, $(number "$count") coroutines" unit bytes \
+        ours "$(median "$work/tasks-$count" bytes_a_task)" need_max 256 \
+        refused "$(<"$work/tasks-$count.refused")"
 }
 
 # dump_facts FILE: "TASKS FRAMES": tasks listed, and frames of the seven functions a task.
@@ -182,7 +181,9 @@ row_dump() {
     report row dump what "full text dump of $(number "$count") coroutines, a task listed" unit ns \
         ours "$time" other "$go_time" other_name Go need_ratio 20 note "$note" refused "$why"
     report row dump what "the same, extra memory at its peak" unit bytes need_max 33554432 \
-        ours "$(median "$ours" dump_extra_bytes)" refused "$why"
+        ours "$(median "$ours" dump_extra_bytes)" refused "$why" \
+        note "the next dump: $(median "$ours" dump_again_extra_bytes) bytes, \
+$(span "$(median "$ours" dump_again_ns)")"
 }
 
 # same_threads COUNT FILE NAME: nothing when FILE shows COUNT threads in each of the seven functions.

@@ -19,7 +19,7 @@ import (
 	"unsafe"
 )
 
-const nextProfiles = 5
+const nextProfiles = 3
 
 var (
 	jobs    = make(chan int)
