@@ -2,9 +2,8 @@
 
 #include "http/mhd.h"
 #include "http/rescue.h"
-#include "http/thread.h"
 #include "profiler/base/memory.h"
-#include "profiler/tasks/task.h"
+#include "profiler/tasks/own_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,7 +86,6 @@ static void accept_with_spares(struct front *front)
 static void *run(void *argument)
 {
     struct front *front = argument;
-    task_mark_own("taskprof-http");
     for (;;) {
         struct pollfd fds[] = {{.fd = front->stop, .events = POLLIN},
                                {.fd = front->listener, .events = POLLIN}};
@@ -151,7 +149,7 @@ int front_start(struct settings *settings, struct front **ret)
         result = mhd_start(&front->settings, &front->mhd);
     if (result == 0) {
         spares_open(front);
-        result = thread_start(&front->thread, run, front);
+        result = own_thread_start(&front->thread, "taskprof-http", run, front);
         if (result < 0)
             mhd_stop(front->mhd);
     }

@@ -3,10 +3,9 @@
 #include "http/exchange.h"
 #include "http/query.h"
 #include "http/routes.h"
-#include "http/thread.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/lock.h"
-#include "profiler/tasks/task.h"
+#include "profiler/tasks/own_thread.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -434,7 +433,6 @@ static void finish(struct mhd *mhd)
 static void *run(void *argument)
 {
     struct mhd *mhd = argument;
-    task_mark_own("taskprof-mhd");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(mhd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     int epoll = info->epoll_fd;
     while (!atomic_load_explicit(&mhd->stopping, memory_order_acquire)) {
@@ -481,7 +479,7 @@ int mhd_start(const struct settings *settings, struct mhd **ret)
         mhd_free(mhd);
         return -ENOMEM;
     }
-    int result = thread_start(&mhd->thread, run, mhd);
+    int result = own_thread_start(&mhd->thread, "taskprof-mhd", run, mhd);
     if (result < 0) {
         MHD_stop_daemon(mhd->daemon);
         mhd_free(mhd);

@@ -21,7 +21,7 @@ packages_of() {
         ;;
     tests) # unit and end-to-end tests, with the programs that check the library's output
         echo bats libcmocka-dev elfutils binutils gdb g++ jq curl golang-go file \
-            golang-github-google-pprof-dev protobuf-compiler libst-dev
+            golang-github-google-pprof-dev protobuf-compiler libst-dev panicparse
         ;;
     bench) # bench/run.sh: what taskprof is compared with, and what reads its output
         echo golang-go golang-github-google-pprof-dev elfutils binutils gdb libglib2.0-dev curl jq

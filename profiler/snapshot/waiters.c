@@ -26,8 +26,7 @@ static void read_channel(const struct channel *channel, struct snapshot_channel 
     into->created_ns = channel->created_ns;
     into->created_by = channel->created_by;
     memcpy(into->name, channel->name, sizeof(into->name));
-    for (int i = 0; i < CHANNEL_WAITS; i++)
-        into->foreign |= channel->waits[i] != 0;
+    into->foreign = channel->foreign;
     channel->read(channel, &into->reading);
 }
 

@@ -2,13 +2,12 @@
 
 #include "profiler/base/clock.h"
 #include "profiler/symbols/symbol_draft.h"
-#include "profiler/tasks/task.h"
+#include "profiler/tasks/own_thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
-enum { WAKE_EVERY = 64, STACK_SIZE = 2 << 20 };
+enum { WAKE_EVERY = 64 };
 static const uint64_t PATIENCE_NS = 2000000000;
 
 static struct {
@@ -72,7 +71,6 @@ static void answer(struct symbol_entry *entry, struct symbol_module *module, uin
 static void *run(void *unused)
 {
     (void)unused;
-    task_mark_own("taskprof-dwarf");
     unsigned unannounced = 0;
     for (;;) {
         uint32_t work = atomic_load_explicit(&queue.work, memory_order_acquire);
@@ -103,24 +101,6 @@ static void *run(void *unused)
     return NULL;
 }
 
-static int create(void)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_t attributes;
-    int error = pthread_attr_init(&attributes);
-    if (!error) {
-        // The application may have made threads' stacks too small for libdw.
-        pthread_attr_setstacksize(&attributes, STACK_SIZE);
-        error = pthread_create(&thread, &attributes, run, NULL);
-        pthread_attr_destroy(&attributes);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -error;
-}
-
 // A thread that a stop could not wait for is taken back into service if it is still there.
 int dwarf_thread_start(void)
 {
@@ -134,7 +114,7 @@ int dwarf_thread_start(void)
     if (!alive) {
         if (joinable)
             pthread_join(thread, NULL);
-        error = create();
+        error = own_thread_start(&thread, "taskprof-dwarf", run, NULL);
         joinable = error == 0;
     }
     if (error) {

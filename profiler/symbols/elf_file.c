@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -16,13 +17,15 @@ enum {
     OWN_DATA = __BYTE_ORDER == __LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB
 };
 
+// Here and below straight to the kernel: open, pread and close are cancellation points, and whoever
+// is cancelled here leaves locks behind.
 int elf_file_read(const struct elf_file *file, void *into, size_t length, uint64_t offset)
 {
     if (offset > file->size || length > file->size - offset)
         return -ENOEXEC;
     char *at = into;
     while (length) {
-        ssize_t got = pread(file->fd, at, length, (off_t)offset);
+        ssize_t got = syscall(SYS_pread64, file->fd, at, length, (off_t)offset);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -167,7 +170,8 @@ static int read_header(struct elf_file *file)
 int elf_file_open(const char *path, struct elf_file *ret)
 {
     // Not blocking: a path may lead to a pipe by now.
-    struct elf_file file = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    struct elf_file file = {.fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags)};
     if (file.fd < 0)
         return -errno;
     int error = read_header(&file);
@@ -186,7 +190,7 @@ void elf_file_close(struct elf_file *file)
         memory_unmap(file->sections, file->section_count * sizeof(Elf64_Shdr) + 1);
     if (file->names)
         memory_unmap(file->names, file->names_size + 1);
-    close(file->fd);
+    syscall(SYS_close, file->fd);
     *file = (struct elf_file){.fd = -1};
 }
 

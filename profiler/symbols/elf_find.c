@@ -55,7 +55,7 @@ int elf_find_build_id(const unsigned char *build_id, size_t length, struct elf_f
     static const char digits[] = "0123456789abcdef";
     static const char start[] = DEBUG_DIRECTORY "/.build-id/";
     static const char end[] = ".debug";
-    char path[sizeof(start) + 2 * BUILD_ID_MAX + 1 + sizeof(end)];
+    char path[sizeof(start) + (size_t)2 * BUILD_ID_MAX + 1 + sizeof(end)];
     if (length < 2 || length > BUILD_ID_MAX)
         return -ENOENT;
     size_t at = sizeof(start) - 1;

@@ -43,11 +43,11 @@ static bool read_all(uintptr_t address, void *into, size_t length)
 static bool read_headers(uintptr_t address, const struct mapping *mapping, struct image *ret)
 {
     Elf64_Ehdr header;
-    Elf64_Phdr segments[HEADERS_MAX];
+    Elf64_Phdr segments[HEADERS_MAX] = {0};
     if (!read_all(address, &header, sizeof(header)) ||
         memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-        header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > HEADERS_MAX ||
-        header.e_phoff > UINT32_MAX ||
+        header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 ||
+        header.e_phnum > HEADERS_MAX || header.e_phoff > UINT32_MAX ||
         !read_all(address + header.e_phoff, segments, header.e_phnum * sizeof(*segments)))
         return false;
     struct image image = {0};

@@ -48,7 +48,8 @@ int ranges_sort(struct buffer *ranges)
 
 // The ranges that cover the sweep's position, innermost last, and where the pieces go.
 struct sweep {
-    const struct range **open;
+    const struct range *all;
+    uint32_t *open; // indexes
     size_t depth;
     uint64_t position;
     struct buffer pieces;
@@ -74,7 +75,7 @@ static void emit(struct sweep *sweep, const struct range *range, uint64_t high)
 static void advance(struct sweep *sweep, uint64_t until)
 {
     while (sweep->depth && sweep->position < until) {
-        const struct range *top = sweep->open[sweep->depth - 1];
+        const struct range *top = &sweep->all[sweep->open[sweep->depth - 1]];
         if (top->high <= sweep->position) {
             sweep->depth--;
             continue;
@@ -91,14 +92,16 @@ int ranges_flatten(struct buffer *ranges)
     size_t count = ranges_count(ranges);
     if (count == 0)
         return 0;
-    struct sweep sweep = {.open = memory_map(count * sizeof(*sweep.open))};
-    if (!sweep.open)
+    if (count > UINT32_MAX)
         return -ENOMEM;
     const struct range *all = ranges_of(ranges);
-    for (size_t i = 0; i < count; i++) {
+    struct sweep sweep = {.all = all, .open = memory_map(count * sizeof(*sweep.open))};
+    if (!sweep.open)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
         advance(&sweep, all[i].low);
         if (all[i].high > all[i].low)
-            sweep.open[sweep.depth++] = &all[i];
+            sweep.open[sweep.depth++] = i;
     }
     advance(&sweep, UINT64_MAX);
     memory_unmap(sweep.open, count * sizeof(*sweep.open));

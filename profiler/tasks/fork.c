@@ -32,9 +32,9 @@ static void in_child(void)
     }
 }
 
-// No prepare handler: a fork of the application must never wait for a snapshot. The child repairs
-// what a snapshot under way left behind.
-__attribute__((constructor)) static void watch_forks(void)
+void fork_watch(void)
 {
+    // No prepare handler: a fork of the application must never wait for a snapshot. The child
+    // repairs what a snapshot under way left behind.
     pthread_atfork(NULL, NULL, in_child);
 }

@@ -8,3 +8,6 @@ enum { FORK_HOOKS = 16 };
 // the parent's other threads are gone from the registry. The child has one thread then. At most
 // FORK_HOOKS; a hook that is registered already is not registered again.
 void fork_child_hook(void (*hook)(void));
+
+// Begins to watch for forks. Once, when the library is loaded.
+void fork_watch(void);

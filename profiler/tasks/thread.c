@@ -3,6 +3,7 @@
 #include "profiler/tasks/thread.h"
 
 #include "profiler/arch/capture.h"
+#include "profiler/tasks/fork.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -47,6 +48,7 @@ struct taskprof_task *thread_register(enum task_kind kind, const char *name)
 // The main thread is task 1, as Go's is goroutine 1; unless the library came by dlopen.
 __attribute__((constructor)) static void set_up(void)
 {
+    fork_watch();
     have_exit_key = pthread_key_create(&exit_key, thread_exits) == 0;
     if (gettid() == getpid())
         thread_register(TASK_THREAD, NULL);

@@ -126,12 +126,25 @@ static void same_up_to_the_start(const char *program, const char *scenario,
     assert_true(below >= 1 && below <= 6);
 }
 
+// Whether the target has told its frames and gone to sleep in read(2), system call 0.
+static bool sleeps_in_read(const struct target *target)
+{
+    char path[64], text[16] = "";
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)target->pid, target->tid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    bool read_any = fgets(text, sizeof(text), file) != NULL;
+    fclose(file);
+    return read_any && strncmp(text, "0 ", 2) == 0;
+}
+
 static void check(const char *program, const char *scenario, const char *depth,
                   unsigned interrupted)
 {
     static struct target target;
     static struct trace theirs;
     target_start(&target, program, scenario, depth);
+    eventually(sleeps_in_read(&target));
     oracle(target.pid, target.tid, &theirs);
     same_up_to_the_start(program, scenario, &target.trace, &theirs, interrupted);
     target_stop(&target);

@@ -52,9 +52,10 @@ struct taskprof_options {
     unsigned client_timeout_s;
 };
 
-#define TASKPROF_OPTIONS_INIT                   \
-    {                                           \
-        .size = sizeof(struct taskprof_options) \
+// Without designators, which C++ knows only since C++20.
+#define TASKPROF_OPTIONS_INIT                             \
+    {                                                     \
+        sizeof(struct taskprof_options), NULL, NULL, 0, 0 \
     }
 
 // Starts the profiler and its endpoint. `options` may be NULL. Nothing is printed.

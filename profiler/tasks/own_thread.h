@@ -1,0 +1,12 @@
+// taskprof's own threads: in no profile, and no signal of the application's is ever handled on
+// them.
+
+#pragma once
+
+#include <pthread.h>
+
+// Creates a thread with all signals blocked and a stack that does for libdw, whatever the
+// application made its threads' default, and waits until it has marked itself as taskprof's own: no
+// snapshot after this takes it for the application's. `name`: static, at most 15 bytes. 0, or
+// -EAGAIN, -ENOMEM. *ret_thread is written on success only.
+int own_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *argument);
