@@ -48,6 +48,8 @@ static const struct profile_kind kind = {
               {"senders", "count"},
               {"receivers", "count"},
               {"wait", "nanoseconds"}},
+    // Most channels are empty or at rest: by length, a report would be one of zeros.
+    .default_type = 4,
     .period = "channel",
     .prepare = prepare,
     .add_origins = add_origins,

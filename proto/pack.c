@@ -327,7 +327,8 @@ void pack_header(struct pprof_stream *stream)
         pointers[i] = &types[i];
     }
     piece.sample_type = pointers;
-    piece.default_sample_type = string_table_add(&stream->strings, kind->types[0].type);
+    piece.default_sample_type =
+        string_table_add(&stream->strings, kind->types[kind->default_type].type);
     ValueType period = value_type(stream, kind->period, "count");
     piece.period_type = &period;
     piece.period = 1;

@@ -30,12 +30,13 @@ struct profile_sample {
 };
 
 struct profile_kind {
-    // {type, unit} of each value; a NULL type ends them. The first one is the default.
+    // {type, unit} of each value; a NULL type ends them.
     struct {
         const char *type;
         const char *unit;
     } types[PROFILE_VALUES + 1];
-    const char *period; // the type of period, counted in "count"
+    unsigned default_type; // the one that pprof shows unless it is told otherwise
+    const char *period;    // the type of period, counted in "count"
 
     // Sets stream->rows, and adds the stacks of all samples with places_add_stack.
     // 0 or a negative errno.

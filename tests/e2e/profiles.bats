@@ -152,11 +152,17 @@ line_of() {
 @test "channels show length, capacity and who waits" {
     run pprof -raw channel
     echo "$output"
-    grep -q '^len/count\[dflt\] cap/count senders/count receivers/count wait/nanoseconds$' <<<"$output"
+    grep -q '^len/count cap/count senders/count receivers/count wait/nanoseconds\[dflt\]$' <<<"$output"
     grep -A1 -E '^ +0 +0 +9 +0 +[0-9]+: ' <<<"$output" | grep -q 'channel:\[orders\]'
     grep -A1 -E '^ +0 +8 +0 +3 +[0-9]+: ' <<<"$output" |
         grep -q "channel:\[profiles_writer\.c:$(line_of refunds)\]"
     grep -q 'closed:\[false\]' <<<"$output"
+    # Without options, what has been waited on longest comes first, and it is not nothing.
+    run pprof -top channel
+    echo "$output"
+    grep -q '^Type: wait$' <<<"$output"
+    grep -qE '^Showing nodes accounting for .*[1-9].* total$' <<<"$output"
+    run ! grep -q 'accounting for 0, ' <<<"$output"
 }
 
 @test "threads are counted where they were created" {

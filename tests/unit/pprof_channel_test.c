@@ -37,7 +37,7 @@ static void a_channel_is_a_sample_with_its_numbers_under_its_creation_stack(void
                             i < 4 ? "count" : "nanoseconds");
         assert_int_equal(sample->value[i], values[i]);
     }
-    assert_string_equal(text(profile, profile->default_sample_type), "len");
+    assert_string_equal(text(profile, profile->default_sample_type), "wait");
     assert_string_equal(text(profile, profile->period_type->type), "channel");
     assert_string_equal(function(profile, sample, 0, 0), "start_orders");
     assert_label(profile, sample, "channel", "orders");
