@@ -27,7 +27,7 @@ packages_of() {
         echo golang-go golang-github-google-pprof-dev elfutils binutils gdb libglib2.0-dev curl jq
         ;;
     ci) # checks of the source, sanitizers, the other architecture
-        echo clang clang-format clang-tidy shellcheck git gcc-aarch64-linux-gnu \
+        echo clang libclang-rt-14-dev clang-format clang-tidy shellcheck git gcc-aarch64-linux-gnu \
             libc6-dev-arm64-cross
         ;;
     *)
