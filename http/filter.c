@@ -12,9 +12,10 @@ static const char *const names[] = {"state", "min_wait", "channel", "limit", "fi
 const char *filter_given(const char *query)
 {
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char value[2];
-        // -EINVAL too says that it is there.
-        if (query_get(query, names[i], value, sizeof(value)) != 0)
+        char value[2] = "";
+        int found = query_get(query, names[i], value, sizeof(value));
+        // -EINVAL is that of a value that is there, and is too long for this room.
+        if (found < 0 || (found > 0 && value[0]))
             return names[i];
     }
     return NULL;

@@ -23,7 +23,7 @@ struct filter {
 // Reads the filters out of a query. Returns false, with a 400 in *reply, when one is not right.
 bool filter_read(const char *query, struct filter *ret, struct http_reply *reply);
 
-// The name of the first filter in the query, NULL: none.
+// The name of the first filter in the query, NULL: none. One without a value is none.
 const char *filter_given(const char *query);
 
 // Whether tasks of this group may be shown, as far as their group alone can tell.
