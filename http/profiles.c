@@ -1,6 +1,7 @@
 #include "http/profiles.h"
 
 #include "http/filter.h"
+#include "http/pick.h"
 #include "http/query.h"
 #include "http/routes.h"
 #include "http/text.h"
@@ -142,16 +143,14 @@ static void serve_tasks(struct snapshot *snapshot, const struct filter *filter,
                         struct http_reply *reply)
 {
     struct pprof_stream *stream = NULL;
-    size_t kept = 0;
-    for (size_t i = 0; i < snapshot->task_count; i++) {
-        const struct snapshot_task *task = &snapshot->task_list[i];
-        if (task->group < snapshot->group_count &&
-            filter_group(filter, &snapshot->groups[task->group]) &&
-            filter_task(filter, snapshot, task) && (!filter->limit || kept < filter->limit))
-            snapshot->task_list[kept++] = *task;
+    struct pick pick;
+    int result = pick_tasks(snapshot, filter, &pick);
+    if (result == 0) {
+        result = pick_apply(&pick, snapshot);
+        pick_release(&pick);
     }
-    snapshot->task_count = kept;
-    int result = pprof_tasks(snapshot, &stream);
+    if (result == 0)
+        result = pprof_tasks(snapshot, &stream);
     serve_encoded(reply, result, stream, snapshot, NULL, "goroutine");
 }
 

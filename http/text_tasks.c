@@ -2,6 +2,7 @@
 // people and panicparse read. Tasks of the same group have the same frames: they are rendered once
 // and copied.
 
+#include "http/pick.h"
 #include "http/text.h"
 #include "http/words.h"
 
@@ -27,12 +28,8 @@ struct tasks {
     struct block *block_of; // by group
     struct buffer blocks;   // at most BLOCKS_BYTES
     struct buffer spare;    // a block for which there is no room
-    uint32_t *order;        // indexes in task_list: by group, then by slot
-    size_t order_bytes;
-    size_t count; // entries of `order`
-    size_t next;
-    uint64_t left_out; // by limit=
-    uint64_t excluded; // by the other filters
+    struct pick pick;
+    size_t next; // of those picked
     bool ended;
 };
 
@@ -204,19 +201,20 @@ static void end(struct tasks *tasks)
     buffer_string(out, "# ");
     words_summary(out, tasks->text.snapshot);
     buffer_char(out, '\n');
-    if (tasks->left_out)
+    if (tasks->pick.left_out)
         buffer_printf(out, "# ... %llu more tasks left out by limit=%llu\n",
-                      (unsigned long long)tasks->left_out, (unsigned long long)tasks->filter.limit);
-    if (tasks->excluded)
+                      (unsigned long long)tasks->pick.left_out,
+                      (unsigned long long)tasks->filter.limit);
+    if (tasks->pick.excluded)
         buffer_printf(out, "# %llu tasks not shown: the filters exclude them\n",
-                      (unsigned long long)tasks->excluded);
+                      (unsigned long long)tasks->pick.excluded);
 }
 
 static bool next_piece(struct text *text)
 {
     struct tasks *tasks = (struct tasks *)text;
-    while (tasks->next < tasks->count && text->out.length < PIECE && !text->out.failed)
-        one_task(tasks, &text->snapshot->task_list[tasks->order[tasks->next++]]);
+    while (tasks->next < tasks->pick.count && text->out.length < PIECE && !text->out.failed)
+        one_task(tasks, &text->snapshot->task_list[tasks->pick.order[tasks->next++]]);
     if (text->out.length)
         return true;
     if (tasks->ended)
@@ -231,52 +229,7 @@ static void release(struct text *text)
     struct tasks *tasks = (struct tasks *)text;
     buffer_release(&tasks->blocks);
     buffer_release(&tasks->spare);
-    memory_unmap(tasks->order, tasks->order_bytes);
-}
-
-// Fills `order`: a counting sort by group of the tasks that the filters let through.
-static int sort(struct tasks *tasks)
-{
-    struct snapshot *snapshot = tasks->text.snapshot;
-    size_t groups = snapshot->group_count;
-    uint32_t *place = arena_alloc(&snapshot->arena, (groups + 1) * sizeof(*place));
-    bool *shown = arena_alloc(&snapshot->arena, groups + 1);
-    if (!place || !shown)
-        return -ENOMEM;
-    for (size_t g = 0; g < groups; g++)
-        shown[g] = filter_group(&tasks->filter, &snapshot->groups[g]);
-    for (size_t i = 0; i < snapshot->task_count; i++) {
-        const struct snapshot_task *task = &snapshot->task_list[i];
-        if (task->group >= groups || !shown[task->group] ||
-            !filter_task(&tasks->filter, snapshot, task)) {
-            tasks->excluded++;
-            continue;
-        }
-        place[task->group + 1]++;
-        tasks->count++;
-    }
-    if (tasks->count == 0)
-        return 0;
-    for (size_t g = 1; g <= groups; g++)
-        place[g] += place[g - 1];
-    if (tasks->filter.limit && tasks->count > tasks->filter.limit) {
-        tasks->left_out = tasks->count - tasks->filter.limit;
-        tasks->count = tasks->filter.limit;
-    }
-    tasks->order_bytes = tasks->count * sizeof(*tasks->order);
-    tasks->order = memory_map(tasks->order_bytes);
-    if (!tasks->order)
-        return -ENOMEM;
-    for (size_t i = 0; i < snapshot->task_count; i++) {
-        const struct snapshot_task *task = &snapshot->task_list[i];
-        if (task->group >= groups || !shown[task->group] ||
-            !filter_task(&tasks->filter, snapshot, task))
-            continue;
-        uint32_t at = place[task->group]++;
-        if (at < tasks->count)
-            tasks->order[at] = (uint32_t)i;
-    }
-    return 0;
+    pick_release(&tasks->pick);
 }
 
 int text_tasks(struct snapshot *snapshot, const struct filter *filter, struct http_body *ret)
@@ -288,7 +241,7 @@ int text_tasks(struct snapshot *snapshot, const struct filter *filter, struct ht
     tasks->text.release = release;
     tasks->block_of =
         arena_alloc(&snapshot->arena, (snapshot->group_count + 1) * sizeof(*tasks->block_of));
-    int result = tasks->block_of ? sort(tasks) : -ENOMEM;
+    int result = tasks->block_of ? pick_tasks(snapshot, filter, &tasks->pick) : -ENOMEM;
     if (result < 0)
         return result;
     text_serve(&tasks->text, ret);
