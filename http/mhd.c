@@ -309,7 +309,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *handle, cons
 // before it has touched the connection. Sizes that the caches of a thread don't hold.
 static bool malloc_works(void)
 {
-    static const size_t sizes[] = {8 * 1024, 48 * 1024};
+    static const size_t sizes[] = {8192, 49152};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         // Volatile: else the compiler leaves out the pair.
         void *volatile memory = malloc(sizes[i]);

@@ -20,9 +20,11 @@ static int decode(const char *from, size_t length, bool plus_is_space, char *int
     for (size_t i = 0; i < length; i++) {
         char c = from[i];
         if (c == '%') {
-            if (length - i < 3 || hex(from[i + 1]) < 0 || hex(from[i + 2]) < 0)
+            int high = length - i < 3 ? -1 : hex(from[i + 1]);
+            int low = length - i < 3 ? -1 : hex(from[i + 2]);
+            if (high < 0 || low < 0)
                 return -EINVAL;
-            c = (char)(hex(from[i + 1]) << 4 | hex(from[i + 2]));
+            c = (char)(high * 16 + low);
             i += 2;
         } else if (c == '+' && plus_is_space) {
             c = ' ';

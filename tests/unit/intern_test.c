@@ -8,10 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    THREADS = 4,
-    STRINGS = 20000
-};
+enum { THREADS = 4, STRINGS = 20000 };
 
 static struct intern shared = {.limit = 64 << 20};
 static uint32_t ids[THREADS][STRINGS];

@@ -5,12 +5,7 @@
 
 #include <pthread.h>
 
-enum {
-    THREADS = 4,
-    ROUNDS = 200000,
-    HELD = 16,
-    SLOT = 64
-};
+enum { THREADS = 4, ROUNDS = 200000, HELD = 16, SLOT = 64 };
 
 static struct slab slab = SLAB_INIT(SLOT);
 
