@@ -7,18 +7,58 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const names[] = {"state", "min_wait", "channel", "limit", "files"};
+static const char *given(const char *query, const char *const *names)
+{
+    for (; *names; names++) {
+        char value[2] = "";
+        int found = query_get(query, *names, value, sizeof(value));
+        // -EINVAL is that of a value that is there, and is too long for this room.
+        if (found < 0 || (found > 0 && value[0]))
+            return *names;
+    }
+    return NULL;
+}
 
 const char *filter_given(const char *query)
 {
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char value[2] = "";
-        int found = query_get(query, names[i], value, sizeof(value));
-        // -EINVAL is that of a value that is there, and is too long for this room.
-        if (found < 0 || (found > 0 && value[0]))
-            return names[i];
-    }
-    return NULL;
+    static const char *const names[] = {"state", "min_wait", "channel", "limit", "files", NULL};
+    return given(query, names);
+}
+
+const char *filter_given_channels(const char *query)
+{
+    static const char *const names[] = {"channel", "limit", NULL};
+    return given(query, names);
+}
+
+static bool read_channel(const char *query, struct filter *filter, struct http_reply *reply)
+{
+    if (query_get(query, "channel", filter->channel, sizeof(filter->channel)) >= 0)
+        return true;
+    http_error(reply, 400,
+               "channel= is badly encoded or too long; right would be a name as the channel "
+               "profile shows it");
+    return false;
+}
+
+// limit=, which has to be `least` at least; untouched when it is not given.
+static bool read_limit(const char *query, uint64_t least, uint64_t *limit, struct http_reply *reply)
+{
+    char text[32] = "";
+    int found = query_get(query, "limit", text, sizeof(text));
+    if (found == 0 || (found > 0 && !text[0]))
+        return true;
+    if (found > 0 && query_unsigned(text, UINT32_MAX, limit) && *limit >= least)
+        return true;
+    http_error(reply, 400, "limit= must be a positive integer%s: limit=100",
+               least ? "" : ", or 0 for sums alone");
+    return false;
+}
+
+bool filter_read_channels(const char *query, struct filter *ret, struct http_reply *reply)
+{
+    *ret = (struct filter){.limit = FILTER_CHANNEL_ROWS};
+    return read_channel(query, ret, reply) && read_limit(query, 0, &ret->limit, reply);
 }
 
 bool filter_read(const char *query, struct filter *ret, struct http_reply *reply)
@@ -31,12 +71,6 @@ bool filter_read(const char *query, struct filter *ret, struct http_reply *reply
                    "in the brackets of debug=2: state=chan+receive");
         return false;
     }
-    if (query_get(query, "channel", ret->channel, sizeof(ret->channel)) < 0) {
-        http_error(reply, 400,
-                   "channel= is badly encoded or too long; right would be a name as the channel "
-                   "profile shows it");
-        return false;
-    }
     int found = query_get(query, "min_wait", text, sizeof(text));
     if (found && (found < 0 || (text[0] && !query_duration(text, &ret->min_wait_ns)))) {
         http_error(reply, 400,
@@ -45,12 +79,8 @@ bool filter_read(const char *query, struct filter *ret, struct http_reply *reply
         return false;
     }
     ret->has_min_wait = found && text[0];
-    found = query_get(query, "limit", text, sizeof(text));
-    if (found && (found < 0 || (text[0] && (!query_unsigned(text, UINT32_MAX, &ret->limit) ||
-                                            ret->limit == 0)))) {
-        http_error(reply, 400, "limit= must be a positive integer: limit=100");
+    if (!read_channel(query, ret, reply) || !read_limit(query, 1, &ret->limit, reply))
         return false;
-    }
     found = query_get(query, "files", text, sizeof(text));
     if (found && (found < 0 || (text[0] && strcmp(text, "go") != 0))) {
         http_error(

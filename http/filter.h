@@ -23,8 +23,14 @@ struct filter {
 // Reads the filters out of a query. Returns false, with a 400 in *reply, when one is not right.
 bool filter_read(const char *query, struct filter *ret, struct http_reply *reply);
 
+// The same for channel?debug=1, which knows channel= and limit=, the rows of one name or place: 0
+// leaves only their sums.
+enum { FILTER_CHANNEL_ROWS = 5 }; // without limit=
+bool filter_read_channels(const char *query, struct filter *ret, struct http_reply *reply);
+
 // The name of the first filter in the query, NULL: none. One without a value is none.
 const char *filter_given(const char *query);
+const char *filter_given_channels(const char *query);
 
 // Whether tasks of this group may be shown, as far as their group alone can tell.
 bool filter_group(const struct filter *filter, const struct snapshot_group *group);

@@ -211,14 +211,22 @@ void profile_channel(const struct http_request *request, const char *query,
                      struct http_reply *reply)
 {
     uint64_t debug;
+    struct filter filter;
     (void)request;
-    if (!read_debug(query, 1, &debug, reply))
+    if (!read_debug(query, 1, &debug, reply) || !filter_read_channels(query, &filter, reply))
         return;
+    if (debug == 0 && filter_given_channels(query)) {
+        http_error(reply, 400,
+                   "%s= needs debug=1: debug=0 is the whole profile, which go tool pprof filters "
+                   "with -tagfocus",
+                   filter_given_channels(query));
+        return;
+    }
     struct snapshot *snapshot = take(0, 0, reply);
     if (!snapshot)
         return;
     if (debug == 1) {
-        serve_text(reply, text_channels(snapshot, &reply->body), snapshot);
+        serve_text(reply, text_channels(snapshot, &filter, &reply->body), snapshot);
         return;
     }
     struct pprof_stream *stream = NULL;

@@ -16,7 +16,7 @@ int text_groups(struct snapshot *snapshot, const struct filter *filter, struct h
 int text_tasks(struct snapshot *snapshot, const struct filter *filter, struct http_body *ret);
 
 // channel?debug=1: a table, then misuse.
-int text_channels(struct snapshot *snapshot, struct http_body *ret);
+int text_channels(struct snapshot *snapshot, const struct filter *filter, struct http_body *ret);
 
 // threadcreate?debug=1: threads by where they were created. Needs SNAPSHOT_TASKS.
 int text_threads(struct snapshot *snapshot, struct http_body *ret);

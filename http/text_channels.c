@@ -1,5 +1,6 @@
-// debug=1 of the channel profile: a table for people, one line a channel, then the misuses.
+// debug=1 of the channel profile: a table for people, then the misuses.
 
+#include "http/fold.h"
 #include "http/text.h"
 #include "http/words.h"
 #include "profiler/base/clock.h"
@@ -8,10 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum stage { STAGE_HEAD, STAGE_ROWS, STAGE_MISUSE_HEAD, STAGE_MISUSE_ROWS, STAGE_END };
+enum stage {
+    STAGE_HEAD,
+    STAGE_ROWS,
+    STAGE_LEFT_OUT,
+    STAGE_MISUSE_HEAD,
+    STAGE_MISUSE_ROWS,
+    STAGE_END
+};
 
 struct channels {
     struct text text;
+    struct filter filter;
+    struct fold fold;
     enum stage stage;
     size_t next;
     int width; // of the first column
@@ -41,17 +51,26 @@ static void count_text(int64_t value, char into[24])
         snprintf(into, 24, "%lld", (long long)value);
 }
 
+// The channel that a line is about; of a line of sums, one of those that it stands for.
+static const struct snapshot_channel *channel_of(const struct channels *channels,
+                                                 const struct fold_line *line)
+{
+    uint32_t index = line->is_rest ? channels->fold.rests[line->index].first : line->index;
+    return &channels->text.snapshot->channels[index];
+}
+
 static void head(struct channels *channels)
 {
     const struct snapshot *snapshot = channels->text.snapshot;
     struct buffer *out = &channels->text.out;
-    buffer_printf(out, "channel profile: total %zu\n# ", snapshot->channel_count);
+    buffer_printf(out, "channel profile: total %llu\n# ",
+                  (unsigned long long)(snapshot->channel_count - channels->fold.excluded));
     words_summary(out, snapshot);
     buffer_string(out, "\n\n");
     channels->width = WIDTH_MIN;
-    for (size_t i = 0; i < snapshot->channel_count; i++) {
+    for (size_t i = 0; i < channels->fold.line_count; i++) {
         char name[WORDS_CHANNEL_MAX];
-        name_of(&snapshot->channels[i], name);
+        name_of(channel_of(channels, &channels->fold.lines[i]), name);
         int length = (int)strlen(name);
         if (length > channels->width)
             channels->width = length > WIDTH_MAX ? WIDTH_MAX : length;
@@ -136,6 +155,39 @@ static void row(struct channels *channels, const struct snapshot_channel *channe
     buffer_char(out, '\n');
 }
 
+// The line of sums of those that have no row.
+static void rest_row(struct channels *channels, const struct fold_line *line)
+{
+    const struct fold_rest *rest = &channels->fold.rests[line->index];
+    char name[WORDS_CHANNEL_MAX];
+    char more[24];
+    char wait[32] = "-";
+    name_of(channel_of(channels, line), name);
+    bool some_have_rows = channels->filter.limit != 0;
+    snprintf(more, sizeof(more), "%s%llu", some_have_rows ? "+" : "",
+             (unsigned long long)rest->channels);
+    if (rest->senders || rest->receivers)
+        span_text(rest->wait_max_ns, wait);
+    buffer_printf(&channels->text.out,
+                  "%-*s  %8s  %15s  %-6s  %8llu  %9llu  %12s  their sums and longest wait\n",
+                  channels->width, name, more, some_have_rows ? "more like it" : "in all", "",
+                  (unsigned long long)rest->senders, (unsigned long long)rest->receivers, wait);
+}
+
+static void left_out(struct channels *channels)
+{
+    const struct fold *fold = &channels->fold;
+    struct buffer *out = &channels->text.out;
+    if (fold->folded)
+        buffer_printf(out,
+                      "\n# %llu channels have no row but are in lines of sums: limit=%llu rows for "
+                      "each name or place\n",
+                      (unsigned long long)fold->folded, (unsigned long long)channels->filter.limit);
+    if (fold->excluded)
+        buffer_printf(out, "%s# %llu channels not shown: channel= excludes them\n",
+                      fold->folded ? "" : "\n", (unsigned long long)fold->excluded);
+}
+
 static void misuse_head(struct channels *channels)
 {
     struct buffer *out = &channels->text.out;
@@ -174,18 +226,25 @@ static void misuse_row(struct channels *channels, const struct misuse *misuse)
 static bool next_piece(struct text *text)
 {
     struct channels *channels = (struct channels *)text;
-    const struct snapshot *snapshot = text->snapshot;
     switch (channels->stage) {
     case STAGE_HEAD:
         head(channels);
         channels->stage = STAGE_ROWS;
         return true;
     case STAGE_ROWS:
-        if (channels->next < snapshot->channel_count) {
-            row(channels, &snapshot->channels[channels->next++]);
+        if (channels->next < channels->fold.line_count) {
+            const struct fold_line *line = &channels->fold.lines[channels->next++];
+            if (line->is_rest)
+                rest_row(channels, line);
+            else
+                row(channels, channel_of(channels, line));
             return true;
         }
         channels->next = 0;
+        channels->stage = STAGE_LEFT_OUT;
+        __attribute__((fallthrough));
+    case STAGE_LEFT_OUT:
+        left_out(channels);
         channels->stage = STAGE_MISUSE_HEAD;
         __attribute__((fallthrough));
     case STAGE_MISUSE_HEAD:
@@ -205,11 +264,15 @@ static bool next_piece(struct text *text)
     return false;
 }
 
-int text_channels(struct snapshot *snapshot, struct http_body *ret)
+int text_channels(struct snapshot *snapshot, const struct filter *filter, struct http_body *ret)
 {
     struct channels *channels = text_new(snapshot, sizeof(*channels), next_piece);
     if (!channels)
         return -ENOMEM;
+    channels->filter = *filter;
+    int result = fold_channels(snapshot, filter, &channels->fold);
+    if (result < 0)
+        return result;
     text_serve(&channels->text, ret);
     return 0;
 }

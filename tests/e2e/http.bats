@@ -183,6 +183,10 @@ go_pprof() {
     grep -qE '^full +[0-9]+ +1/1 +no +1 +0 ' "$body"
     grep -qE '^closed +[0-9]+ +0/2 +yes ' "$body"
     grep -qE 'close of closed channel, channel [0-9]+ "closed", by goroutine [0-9]+:$' "$body"
+    get "$url/channel?debug=1&channel=orders&limit=0"
+    grep -qE '^orders +1 +in all +0 +3 ' "$body"
+    grep -qE '^# 1 channels have no row .* limit=0' "$body"
+    grep -qx '# 2 channels not shown: channel= excludes them' "$body"
     [ "$(get "$url/channel")" = 200 ]
     header 'Content-Disposition: attachment; filename="channel"'
     go_pprof -raw "$body" | grep -qF 'len/count'
@@ -258,6 +262,8 @@ refused() {
     refused 400 'files= .*files=go' "$url/goroutine?debug=2&files=c"
     refused 400 'channel= .*badly encoded' "$url/goroutine?debug=2&channel=%00"
     refused 400 'state= needs debug=1, 2 or 3' "$url/goroutine?state=running"
+    refused 400 'limit= needs debug=1' "$url/channel?limit=7"
+    refused 400 'or 0 for sums alone' "$url/channel?debug=1&limit=x"
     refused 400 'badly encoded' "$url/gorout%ine"
     # Go ignores names that it doesn't know, and scrapers send some.
     [ "$(get "$url/goroutine?gc=1&unknown=5&debug=")" = 200 ]

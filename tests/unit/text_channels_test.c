@@ -46,16 +46,21 @@ static const struct snapshot_channel channels[] = {
      .reading = {.length = TASKPROF_UNKNOWN, .capacity = TASKPROF_UNKNOWN, .closed = true}},
 };
 
-static char *dump(void)
+static char *dump_of(const struct snapshot_channel *list, size_t count, struct filter filter)
 {
     struct snapshot *snapshot = world_snapshot(NULL, 0);
     struct http_body body = {0};
-    snapshot->channels = arena_copy(&snapshot->arena, channels, sizeof(channels));
-    snapshot->channel_count = 2;
-    assert_int_equal(text_channels(snapshot, &body), 0);
+    snapshot->channels = arena_copy(&snapshot->arena, list, count * sizeof(*list));
+    snapshot->channel_count = count;
+    assert_int_equal(text_channels(snapshot, &filter, &body), 0);
     char *text = world_read(&body, 100);
     assert_int_equal(world_snapshots, 0);
     return text;
+}
+
+static char *dump(void)
+{
+    return dump_of(channels, 2, (struct filter){.limit = FILTER_CHANNEL_ROWS});
 }
 
 static void every_channel_has_a_line_in_aligned_columns(void **state)
@@ -76,6 +81,111 @@ static void every_channel_has_a_line_in_aligned_columns(void **state)
     size_t made_by = (size_t)(strstr(head, "MADE BY") - head);
     assert_memory_equal(orders + made_by, "main ", 5);
     assert_memory_equal(unnamed + made_by, "main ", 5);
+    free(text);
+}
+
+// 100 channels of one name, the later the more waiters; 4 made at one place; 2 without a class.
+enum { ALIKE = 100, PLACE = 4, CLASSLESS = 2, CROWD = ALIKE + PLACE + CLASSLESS };
+
+static const struct snapshot_channel *crowd(void)
+{
+    static struct snapshot_channel list[CROWD];
+    for (uint64_t i = 0; i < CROWD; i++) {
+        list[i] = (struct snapshot_channel){.id = i + 1, .reading = {.capacity = 1}};
+        if (i < ALIKE) {
+            list[i].channel_class = 1;
+            snprintf(list[i].name, sizeof(list[i].name), "orders");
+            list[i].senders = i / 10;
+            list[i].receivers = 1;
+            list[i].wait_max_ns = i * SECOND;
+        } else if (i < ALIKE + PLACE) {
+            list[i].channel_class = 2;
+            list[i].senders = 20;
+        }
+    }
+    return list;
+}
+
+// The sum of a column, from its heading's right edge, over all lines of the table.
+static unsigned long long column(const char *text, const char *heading)
+{
+    const char *line = strstr(text, "CHANNEL ");
+    size_t right = (size_t)(strstr(line, heading) - line) + strlen(heading);
+    unsigned long long sum = 0;
+    for (line = strchr(line, '\n') + 1; *line != '\n'; line = strchr(line, '\n') + 1) {
+        const char *from = line + right;
+        while (from[-1] != ' ')
+            from--;
+        sum += strtoull(from, NULL, 10);
+    }
+    return sum;
+}
+
+static unsigned lines_of(const char *text, const char *name)
+{
+    char begin[64];
+    unsigned lines = 0;
+    snprintf(begin, sizeof(begin), "\n%s ", name);
+    for (const char *at = text; (at = strstr(at, begin)); at++)
+        lines++;
+    return lines;
+}
+
+static void channels_of_one_name_or_place_are_folded_and_none_is_lost(void **state)
+{
+    (void)state;
+    misuses = 0;
+    char *text = dump_of(crowd(), CROWD, (struct filter){.limit = FILTER_CHANNEL_ROWS});
+    assert_non_null(strstr(text, "channel profile: total 106\n"));
+    assert_int_equal(lines_of(text, "orders"), 6);
+    assert_int_equal(lines_of(text, "main.c:56"), 4);
+    assert_int_equal(lines_of(text, "unnamed"), 2);
+    // Those with most waiters first; of as many, those that wait longest.
+    assert_true(matches(text, "\norders +100 .*\norders +99 .*\norders +98 .*\norders +97 .*\n"
+                              "orders +96 [^\n]*\norders +\\+95 +more like it +405 +95 +1m34s "));
+    // 45 tens, and 20 of each at the other place.
+    assert_int_equal(column(text, "SENDERS"), 450 + 80);
+    assert_int_equal(column(text, "RECEIVERS"), 100);
+    assert_non_null(strstr(text, "# 95 channels have no row but are in lines of sums: limit=5 "));
+    assert_null(strstr(text, "channel="));
+    free(text);
+}
+
+static void a_limit_sets_the_rows_of_a_name_and_none_leaves_the_sums(void **state)
+{
+    (void)state;
+    misuses = 0;
+    char *text = dump_of(crowd(), CROWD, (struct filter){.limit = 1000});
+    assert_int_equal(lines_of(text, "orders"), 100);
+    assert_null(strstr(text, "more like it"));
+    assert_null(strstr(text, "have no row"));
+    assert_int_equal(column(text, "SENDERS"), 450 + 80);
+    free(text);
+    text = dump_of(crowd(), CROWD, (struct filter){.limit = 0});
+    assert_int_equal(lines_of(text, "orders"), 1);
+    assert_int_equal(lines_of(text, "main.c:56"), 1);
+    assert_true(matches(text, "\norders +100 +in all +450 +100 +1m39s "));
+    assert_int_equal(column(text, "SENDERS"), 450 + 80);
+    assert_non_null(strstr(text, "# 104 channels have no row but are in lines of sums: limit=0 "));
+    free(text);
+}
+
+static void a_name_chooses_channels_and_the_others_are_counted(void **state)
+{
+    (void)state;
+    misuses = 1;
+    char *text = dump_of(crowd(), CROWD, (struct filter){.channel = "main.c:56", .limit = 3});
+    assert_non_null(strstr(text, "channel profile: total 4\n"));
+    assert_int_equal(lines_of(text, "main.c:56"), 4);
+    assert_int_equal(lines_of(text, "orders"), 0);
+    assert_int_equal(lines_of(text, "unnamed"), 0);
+    assert_non_null(strstr(text, "\n# 1 channels have no row but are in lines of sums: limit=3 "));
+    assert_non_null(strstr(text, "\n# 102 channels not shown: channel= excludes them\n"));
+    // Misuses are all there, whatever is asked for.
+    assert_non_null(strstr(text, "close 1"));
+    free(text);
+    text = dump_of(crowd(), CROWD, (struct filter){.channel = "no such", .limit = 3});
+    assert_non_null(strstr(text, "\n# 106 channels not shown: channel= excludes them\n"));
     free(text);
 }
 
@@ -119,6 +229,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_channel_has_a_line_in_aligned_columns),
+        cmocka_unit_test(channels_of_one_name_or_place_are_folded_and_none_is_lost),
+        cmocka_unit_test(a_limit_sets_the_rows_of_a_name_and_none_leaves_the_sums),
+        cmocka_unit_test(a_name_chooses_channels_and_the_others_are_counted),
         cmocka_unit_test(misuse_is_shown_with_both_stacks),
         cmocka_unit_test(threads_are_counted_by_their_creators),
     };

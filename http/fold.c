@@ -1,0 +1,135 @@
+#include "http/fold.h"
+
+#include "http/words.h"
+#include "profiler/base/sort.h"
+#include "profiler/base/table.h"
+
+#include <errno.h>
+#include <string.h>
+
+// What is known of a class so far.
+struct kin {
+    bool excluded;
+    uint64_t rows;
+    uint32_t rest; // in fold->rests, TABLE_NONE: none yet
+};
+
+struct folding {
+    struct snapshot *snapshot;
+    const struct filter *filter;
+    struct table by_id; // class id to its index
+    struct kin *kin;
+    uint32_t kin_count;
+};
+
+// More waiters count first, then longer waits in milliseconds: 27 bits are more than there can be
+// tasks, 37 are four years.
+static uint64_t weight(const struct snapshot_channel *channel)
+{
+    uint64_t waiters = channel->senders + channel->receivers;
+    uint64_t ms = channel->wait_max_ns / 1000000;
+    const uint64_t most = (1u << 27) - 1;
+    const uint64_t longest = ((uint64_t)1 << 37) - 1;
+    return (waiters < most ? waiters : most) << 37 | (ms < longest ? ms : longest);
+}
+
+static bool is_excluded(const struct filter *filter, const struct snapshot_channel *channel)
+{
+    if (!filter->channel[0])
+        return false;
+    char name[WORDS_CHANNEL_MAX] = "";
+    if (channel->name[0])
+        memcpy(name, channel->name, sizeof(channel->name));
+    else
+        words_channel(channel->channel_class, name);
+    return strcmp(filter->channel, name) != 0;
+}
+
+// NULL when out of memory.
+static struct kin *kin_of(struct folding *folding, const struct snapshot_channel *channel)
+{
+    uint32_t index = table_get(&folding->by_id, channel->channel_class);
+    if (index != TABLE_NONE)
+        return &folding->kin[index];
+    index = folding->kin_count;
+    if (!table_put(&folding->by_id, channel->channel_class, index))
+        return NULL;
+    folding->kin_count++;
+    folding->kin[index] = (struct kin){
+        .excluded = is_excluded(folding->filter, channel),
+        .rest = TABLE_NONE,
+    };
+    return &folding->kin[index];
+}
+
+static void add_line(struct fold *fold, bool is_rest, uint32_t index)
+{
+    fold->lines[fold->line_count++] = (struct fold_line){is_rest, index};
+}
+
+static void add_to_rest(struct fold *fold, struct kin *kin, uint32_t index,
+                        const struct snapshot_channel *channel)
+{
+    if (kin->rest == TABLE_NONE) {
+        kin->rest = (uint32_t)fold->rest_count;
+        fold->rests[fold->rest_count++] = (struct fold_rest){.first = index};
+        add_line(fold, true, kin->rest);
+    }
+    struct fold_rest *rest = &fold->rests[kin->rest];
+    rest->channels++;
+    rest->senders += channel->senders;
+    rest->receivers += channel->receivers;
+    if (channel->wait_max_ns > rest->wait_max_ns)
+        rest->wait_max_ns = channel->wait_max_ns;
+    fold->folded++;
+}
+
+static int fold_one(struct folding *folding, struct fold *fold, uint32_t index)
+{
+    const struct snapshot_channel *channel = &folding->snapshot->channels[index];
+    if (channel->channel_class == 0) {
+        if (is_excluded(folding->filter, channel))
+            fold->excluded++;
+        else
+            add_line(fold, false, index);
+        return 0;
+    }
+    struct kin *kin = kin_of(folding, channel);
+    if (!kin)
+        return -ENOMEM;
+    if (kin->excluded)
+        fold->excluded++;
+    else if (kin->rows++ < folding->filter->limit)
+        add_line(fold, false, index);
+    else
+        add_to_rest(fold, kin, index, channel);
+    return 0;
+}
+
+int fold_channels(struct snapshot *snapshot, const struct filter *filter, struct fold *ret)
+{
+    size_t count = snapshot->channel_count;
+    struct arena *arena = &snapshot->arena;
+    struct fold fold = {
+        .lines = arena_alloc(arena, (count + 1) * sizeof(*fold.lines)),
+        .rests = arena_alloc(arena, (count + 1) * sizeof(*fold.rests)),
+    };
+    struct folding folding = {
+        .snapshot = snapshot,
+        .filter = filter,
+        .kin = arena_alloc(arena, (count + 1) * sizeof(*folding.kin)),
+    };
+    struct sort_item *order = arena_alloc(arena, (count + 1) * sizeof(*order));
+    if (!fold.lines || !fold.rests || !folding.kin || !order)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        order[i] = (struct sort_item){weight(&snapshot->channels[i]), (uint32_t)i};
+    sort_descending(order, count);
+    int result = 0;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = fold_one(&folding, &fold, order[i].index);
+    table_release(&folding.by_id);
+    if (result == 0)
+        *ret = fold;
+    return result;
+}
