@@ -95,7 +95,7 @@ bool filter_read(const char *query, struct filter *ret, struct http_reply *reply
 
 bool filter_group(const struct filter *filter, const struct snapshot_group *group)
 {
-    if (filter->state[0] && strcasecmp(filter->state, words_state(group)) != 0)
+    if (filter->state[0] && strcasecmp(filter->state, snapshot_state_text(group)) != 0)
         return false;
     if (filter->has_min_wait &&
         (group->activity != TASK_PARKED || group->wait_max_ns < filter->min_wait_ns))

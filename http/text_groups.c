@@ -50,7 +50,7 @@ static void labels(struct buffer *out, const struct snapshot_group *group)
         buffer_string(out, ", ");
     }
     buffer_string(out, "\"state\":");
-    words_quoted(out, words_state(group));
+    words_quoted(out, snapshot_state_text(group));
     const char *call = group->activity == TASK_IN_SYSCALL ? words_syscall(group->syscall) : NULL;
     if (call) {
         buffer_string(out, ", \"syscall\":");

@@ -128,7 +128,7 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
     buffer_string(out, "goroutine ");
     buffer_unsigned(out, task->id);
     buffer_string(out, " [");
-    buffer_string(out, words_state(group));
+    buffer_string(out, snapshot_state_text(group));
     if (waited >= 60000000000u)
         buffer_printf(out, ", %llu minutes", (unsigned long long)(waited / 60000000000u));
 

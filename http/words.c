@@ -4,25 +4,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-const char *words_state(const struct snapshot_group *group)
-{
-    switch ((enum task_activity)group->activity) {
-    case TASK_PARKED:
-        return taskprof_reason_text(group->reason);
-    case TASK_RUNNING:
-        return "running";
-    case TASK_IN_SYSCALL:
-        return "syscall";
-    case TASK_NOT_STARTED:
-        return "runnable";
-    case TASK_SUSPENDED:
-        return "suspended";
-    case TASK_UNREADABLE:
-        break;
-    }
-    return "unknown";
-}
-
 // Functions that stand between a creator and what it creates.
 static bool is_between(const char *function)
 {

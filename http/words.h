@@ -1,13 +1,10 @@
-// The words that every text dump shares: states, spans of time, instants, names, places.
+// The words that every text dump shares: spans of time, instants, names, places.
 
 #pragma once
 
 #include "profiler/base/memory.h"
 #include "profiler/snapshot/snapshot.h"
 #include "profiler/symbols/symbols.h"
-
-// What a group's tasks do, in Go's words where it has them.
-const char *words_state(const struct snapshot_group *group);
 
 // The frame that really created something: the first of a creation stack that is neither taskprof's
 // own nor pthread_create. Without a stack, a nameless frame and address 0.

@@ -9,9 +9,6 @@
 // Room that the functions below need for text which they make up.
 enum { LABEL_SIZE = 280 };
 
-// What the tasks of a group are doing: "chan send", "running", … Static.
-const char *label_state(const struct snapshot_group *group);
-
 // A channel's name; of an unnamed one where it was made, as "orders.c:120"; "unnamed" if that is
 // not known either. The result is the name itself, or text made up in `room`.
 const char *label_channel(const struct places *places, const char *name, stack_id creation,

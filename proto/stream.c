@@ -190,7 +190,7 @@ void stream_label_group(struct pprof_stream *stream, struct profile_sample *samp
                         const struct snapshot_group *group)
 {
     char room[LABEL_SIZE];
-    stream_label_text(stream, sample, "state", label_state(group), false);
+    stream_label_text(stream, sample, "state", snapshot_state_text(group), false);
     const struct channel_class *class = channel_class_get(group->channel_class);
     if (class && group->channel_class)
         stream_label_text(stream, sample, "channel",

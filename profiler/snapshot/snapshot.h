@@ -50,6 +50,10 @@ struct snapshot_group {
     uint64_t ages[SNAPSHOT_AGES];
 };
 
+// What the tasks of a group are doing, in Go's words where it has them: "chan send", "running", …
+// Every dump and label uses these. Static.
+const char *snapshot_state_text(const struct snapshot_group *group);
+
 // One task; only with SNAPSHOT_TASKS. 24 bytes: a million of them must fit into 32 MiB.
 struct snapshot_task {
     uint64_t id;
