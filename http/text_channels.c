@@ -4,6 +4,7 @@
 #include "http/text.h"
 #include "http/words.h"
 #include "profiler/base/clock.h"
+#include "profiler/symbols/origin.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -144,7 +145,7 @@ static void row(struct channels *channels, const struct snapshot_channel *channe
                   name, (unsigned long long)channel->id, fill,
                   channel->reading.closed ? "yes" : "no", (unsigned long long)channel->senders,
                   (unsigned long long)channel->receivers, wait, last);
-    struct words_origin origin = words_origin(channel->creation);
+    struct origin origin = origin_of(channel->creation);
     if (origin.address) {
         words_function(out, snapshot, origin.frame->function, origin.address);
         buffer_char(out, ' ');

@@ -5,6 +5,7 @@
 #include "http/pick.h"
 #include "http/text.h"
 #include "http/words.h"
+#include "profiler/symbols/origin.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,9 +45,9 @@ static void render_block(struct buffer *out, const struct snapshot *snapshot,
     if (stack->depth && stack->end)
         buffer_string(out, "...additional frames elided...\n");
     *ret_before = (uint32_t)out->length;
-    if (stack_get(group->creation)->depth == 0)
+    struct origin origin = origin_of(group->creation);
+    if (origin.address == 0)
         return;
-    struct words_origin origin = words_origin(group->creation);
     buffer_string(out, "created by ");
     words_function(out, snapshot, origin.frame->function, origin.address);
     *ret_before = (uint32_t)out->length;

@@ -4,32 +4,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-// Functions that stand between a creator and what it creates.
-static bool is_between(const char *function)
-{
-    return strncmp(function, "taskprof_", strlen("taskprof_")) == 0 ||
-           strcmp(function, "pthread_create") == 0 || strcmp(function, "thrd_create") == 0;
-}
-
 // What stands for an address that could not even be looked up.
 static const struct symbol_frame nameless = {.function = "", .file = ""};
-
-struct words_origin words_origin(stack_id creation)
-{
-    enum { BETWEEN = 4 };
-    const struct stack *stack = stack_get(creation);
-    struct words_origin origin = {.frame = &nameless};
-    for (uint32_t i = 0; i < stack->depth && i < BETWEEN; i++) {
-        const struct symbol *symbol = NULL;
-        symbols_resolve(stack->frames + i, 1, &symbol);
-        origin.address = stack->frames[i];
-        origin.frame = symbol ? &symbol->frames[0] : &nameless;
-        origin.entry = symbol ? symbol->entry : 0;
-        if (!is_between(origin.frame->function))
-            break;
-    }
-    return origin;
-}
 
 void words_channel(uint32_t channel_class, char into[WORDS_CHANNEL_MAX])
 {
@@ -41,15 +17,8 @@ void words_channel(uint32_t channel_class, char into[WORDS_CHANNEL_MAX])
         snprintf(into, WORDS_CHANNEL_MAX, "%.*s", TASKPROF_CHAN_NAME_SIZE, class->name);
         return;
     }
-    struct words_origin origin = words_origin(class->creation);
-    const char *slash = strrchr(origin.frame->file, '/');
-    const char *file = slash ? slash + 1 : origin.frame->file;
-    if (file[0] && origin.frame->line)
-        snprintf(into, WORDS_CHANNEL_MAX, "%.240s:%u", file, origin.frame->line);
-    else if (origin.frame->function[0])
-        snprintf(into, WORDS_CHANNEL_MAX, "%.250s", origin.frame->function);
-    else if (origin.address)
-        snprintf(into, WORDS_CHANNEL_MAX, "0x%zx", (size_t)origin.address - 1);
+    struct origin origin = origin_of(class->creation);
+    origin_place(&origin, into);
 }
 
 // A number of thousandths with its zeros behind the point left out.

@@ -4,19 +4,11 @@
 
 #include "profiler/base/memory.h"
 #include "profiler/snapshot/snapshot.h"
+#include "profiler/symbols/origin.h"
 #include "profiler/symbols/symbols.h"
 
-// The frame that really created something: the first of a creation stack that is neither taskprof's
-// own nor pthread_create. Without a stack, a nameless frame and address 0.
-struct words_origin {
-    const struct symbol_frame *frame;
-    uintptr_t address;
-    uintptr_t entry; // of its function, 0: not known
-};
-struct words_origin words_origin(stack_id creation);
-
 // A channel class by its name, or for an unnamed one "file.c:120", where it was made.
-enum { WORDS_CHANNEL_MAX = 256 };
+enum { WORDS_CHANNEL_MAX = ORIGIN_PLACE_MAX };
 void words_channel(uint32_t channel_class, char into[WORDS_CHANNEL_MAX]);
 
 // "3m12.504s", "250ms": as Go writes them, no finer than a millisecond from 1 s on.

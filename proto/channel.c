@@ -30,7 +30,7 @@ static int64_t known(struct pprof_stream *stream, struct profile_sample *sample,
 static void sample(struct pprof_stream *stream, size_t number, struct profile_sample *ret)
 {
     const struct snapshot_channel *channel = &stream->snapshot->channels[number];
-    char room[LABEL_SIZE];
+    char room[ORIGIN_PLACE_MAX];
     ret->stack = channel->creation;
     stream_label_text(stream, ret, "channel",
                       label_channel(&stream->places, channel->name, channel->creation, room), true);

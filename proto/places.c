@@ -1,5 +1,7 @@
 #include "proto/places.h"
 
+#include "profiler/symbols/origin.h"
+
 #include <errno.h>
 
 static uint32_t add_address(struct places *places, uintptr_t address)
@@ -45,7 +47,7 @@ void places_seal(struct places *places)
 void places_add_origin(struct places *places, stack_id id)
 {
     const struct stack *stack = stack_get(id);
-    for (uint32_t i = 0; i < stack->depth && i < PLACES_ORIGIN_DEPTH; i++)
+    for (uint32_t i = 0; i < stack->depth && i < ORIGIN_DEPTH; i++)
         add_address(places, stack->frames[i]);
 }
 

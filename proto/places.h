@@ -35,8 +35,7 @@ struct place_stack {
 void places_add_stack(struct places *places, stack_id id);
 void places_seal(struct places *places);
 
-// The first frames of a creation stack: enough to get past taskprof's own.
-enum { PLACES_ORIGIN_DEPTH = 8 };
+// The frames of a creation stack among which its origin is.
 void places_add_origin(struct places *places, stack_id id);
 
 // Names everything that was added. 0 or a negative errno; names that could not be had are missing.

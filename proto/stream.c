@@ -189,7 +189,7 @@ void stream_label_number(struct pprof_stream *stream, struct profile_sample *sam
 void stream_label_group(struct pprof_stream *stream, struct profile_sample *sample,
                         const struct snapshot_group *group)
 {
-    char room[LABEL_SIZE];
+    char room[ORIGIN_PLACE_MAX];
     stream_label_text(stream, sample, "state", snapshot_state_text(group), false);
     const struct channel_class *class = channel_class_get(group->channel_class);
     if (class && group->channel_class)

@@ -1,0 +1,63 @@
+#include "profiler/symbols/origin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Functions that stand between a creator and what it creates.
+static bool is_between(const char *function)
+{
+    return strncmp(function, "taskprof_", strlen("taskprof_")) == 0 ||
+           strcmp(function, "pthread_create") == 0 || strcmp(function, "thrd_create") == 0;
+}
+
+// How many of a symbol's frames, the innermost first, stand between. What is inlined into such a
+// function does too, whatever its name.
+static unsigned count_between(const struct symbol *symbol)
+{
+    unsigned count = symbol->count;
+    while (count && !is_between(symbol->frames[count - 1].function))
+        count--;
+    return count;
+}
+
+struct origin origin_choose(const uintptr_t *addresses, const struct symbol *const *symbols,
+                            size_t count)
+{
+    static const struct symbol_frame nameless = {.function = "", .file = ""};
+    for (size_t i = 0; i < count; i++) {
+        const struct symbol *symbol = symbols[i];
+        if (!symbol || symbol->count == 0)
+            return (struct origin){.frame = &nameless, .address = addresses[i]};
+        unsigned between = count_between(symbol);
+        if (between < symbol->count)
+            return (struct origin){
+                .frame = &symbol->frames[between], .address = addresses[i], .entry = symbol->entry};
+    }
+    return (struct origin){.frame = &nameless};
+}
+
+struct origin origin_of(stack_id creation)
+{
+    const struct stack *stack = stack_get(creation);
+    const struct symbol *symbols[ORIGIN_DEPTH] = {NULL};
+    size_t count = stack->depth < ORIGIN_DEPTH ? stack->depth : ORIGIN_DEPTH;
+    // A time-out leaves names without lines: still an answer.
+    symbols_resolve(stack->frames, count, symbols);
+    return origin_choose(stack->frames, symbols, count);
+}
+
+const char *origin_place(const struct origin *origin, char into[ORIGIN_PLACE_MAX])
+{
+    const struct symbol_frame *frame = origin->frame;
+    const char *slash = strrchr(frame->file, '/');
+    const char *file = slash ? slash + 1 : frame->file;
+    if (origin->address == 0)
+        return NULL;
+    if (file[0] && frame->line)
+        snprintf(into, ORIGIN_PLACE_MAX, "%.240s:%u", file, frame->line);
+    else if (frame->function[0])
+        snprintf(into, ORIGIN_PLACE_MAX, "%.250s", frame->function);
+    else
+        snprintf(into, ORIGIN_PLACE_MAX, "0x%zx", (size_t)origin->address - 1);
+    return into;
+}
