@@ -18,37 +18,38 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct lock lock = LOCK_INIT; // guards all below but the error text
+static struct lock lock = LOCK_INIT; // guards all below but last_error
 static bool running;
 static struct front *front; // NULL while running: no endpoint ("off")
 static char address[OPTIONS_ADDRESS_TEXT];
 
-static _Thread_local char start_error[OPTIONS_ERROR_MAX];
+// The text of the last taskprof_start or taskprof_write that failed.
+static _Thread_local char last_error[OPTIONS_ERROR_MAX];
 
 static void explain(int error, const struct settings *settings)
 {
     const char *where = settings->where[0] ? settings->where : "TASKPROF_HTTP";
     switch (error) {
     case -EADDRINUSE:
-        snprintf(start_error, sizeof(start_error),
+        snprintf(last_error, sizeof(last_error),
                  "%s: the port is taken. Choose another with TASKPROF_HTTP (options.http), or 0 "
                  "for a free one",
                  where);
         break;
     case -EADDRNOTAVAIL:
-        snprintf(start_error, sizeof(start_error),
+        snprintf(last_error, sizeof(last_error),
                  "%s: no interface of this machine has that address. 127.0.0.1 is always there, "
                  "0.0.0.0 is all of them",
                  where);
         break;
     case -EACCES:
-        snprintf(start_error, sizeof(start_error),
+        snprintf(last_error, sizeof(last_error),
                  "%s: no permission to listen there. Ports below 1024 need CAP_NET_BIND_SERVICE; "
                  "choose a higher one with TASKPROF_HTTP (options.http)",
                  where);
         break;
     default:
-        snprintf(start_error, sizeof(start_error), "%s: %s", where, taskprof_error_text(error));
+        snprintf(last_error, sizeof(last_error), "%s: %s", where, taskprof_error_text(error));
     }
 }
 
@@ -56,12 +57,12 @@ static int start_locked(const struct taskprof_options *options)
 {
     struct settings settings;
     if (running) {
-        snprintf(start_error, sizeof(start_error),
+        snprintf(last_error, sizeof(last_error),
                  "taskprof was started already in this process%s%s; call taskprof_stop first",
                  address[0] ? ", on " : "", address);
         return -EALREADY;
     }
-    int result = options_read(options, &settings, start_error);
+    int result = options_read(options, &settings, last_error);
     if (result < 0)
         return result;
     result = symbols_start();
@@ -95,7 +96,7 @@ int taskprof_start(const struct taskprof_options *options)
 
 const char *taskprof_start_error(void)
 {
-    return start_error;
+    return last_error;
 }
 
 const char *taskprof_address(void)
@@ -147,6 +148,15 @@ static int write_all(int fd, const char *bytes, size_t length)
     return 0;
 }
 
+// Keeps the text of an answer that is an error, without the newline at its end.
+static void keep_refusal(struct http_reply *reply)
+{
+    ssize_t length = http_body_read(&reply->body, last_error, sizeof(last_error) - 1);
+    if (length > 0 && last_error[length - 1] == '\n')
+        length--;
+    last_error[length > 0 ? length : 0] = '\0';
+}
+
 // Writes the answer to a request. Needs `block`, of `room` bytes.
 static int write_answer(int fd, const struct http_request *request, char *block, size_t room)
 {
@@ -159,13 +169,16 @@ static int write_answer(int fd, const struct http_request *request, char *block,
         routes_answer_later(&reply);
     }
     int result = reply.status == 200 ? 0 : reply.status >= 500 ? -ENOMEM : -EINVAL;
+    if (result < 0)
+        keep_refusal(&reply);
     while (result == 0) {
         ssize_t got = http_body_read(&reply.body, block, room);
-        if (got <= 0) {
-            result = (int)got;
+        if (got == 0)
             break;
-        }
-        result = write_all(fd, block, (size_t)got);
+        result = got < 0 ? (int)got : write_all(fd, block, (size_t)got);
+        if (result < 0)
+            snprintf(last_error, sizeof(last_error), "the answer could not be %s: %s",
+                     got < 0 ? "finished" : "written", taskprof_error_text(result));
     }
     http_reply_release(&reply);
     return result;
@@ -196,11 +209,17 @@ int taskprof_write(int fd, const char *profile, const char *query)
 {
     enum { ROOM = 32 * 1024, BYTES = ROOM + QUERY_MAX + 1 };
     int saved = errno;
-    if (!profile || !profile[0] || profile[strcspn(profile, "/?#%")])
+    if (!profile || !profile[0] || profile[strcspn(profile, "/?#%")]) {
+        snprintf(last_error, sizeof(last_error),
+                 "a profile's name is not empty and has no / ? # or %%; its parameters are the "
+                 "query: taskprof_write(fd, \"goroutine\", \"debug=2\")");
         return -EINVAL;
+    }
     char *memory = memory_map(BYTES);
-    if (!memory)
+    if (!memory) {
+        snprintf(last_error, sizeof(last_error), "%s", taskprof_error_text(-ENOMEM));
         return -ENOMEM;
+    }
     char *target = memory + ROOM;
     int length = snprintf(target, QUERY_MAX + 1, ROUTES_BASE "%s?%s", profile, query ? query : "");
     int result = -EINVAL;
@@ -211,6 +230,9 @@ int taskprof_write(int fd, const char *profile, const char *query)
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
         result = write_without_sigpipe(fd, &request, memory, ROOM);
         pthread_setcancelstate(cancel, NULL);
+    } else {
+        snprintf(last_error, sizeof(last_error), "profile and query are longer than %d bytes",
+                 QUERY_MAX - (int)strlen(ROUTES_BASE "?"));
     }
     memory_unmap(memory, BYTES);
     errno = saved;

@@ -156,6 +156,34 @@ static void write_refuses_what_get_would(void **state)
     assert_int_equal(taskprof_write(-1, "goroutine", NULL), -EBADF);
 }
 
+static void a_refused_write_says_what_would_be_right(void **state)
+{
+    struct taskprof_options options = TASKPROF_OPTIONS_INIT;
+    static char query[10000];
+    (void)state;
+    taskprof_write(STDERR_FILENO, "goroutine", "debug=2&limit=none");
+    assert_string_equal(taskprof_start_error(), "limit= must be a positive integer: limit=100");
+    taskprof_write(STDERR_FILENO, "nonsense", NULL);
+    assert_non_null(strstr(taskprof_start_error(), "Unknown profile"));
+    assert_non_null(strstr(taskprof_start_error(), "threadcreate"));
+    taskprof_write(STDERR_FILENO, "goroutine?debug=1", NULL);
+    assert_non_null(strstr(taskprof_start_error(), "\"debug=2\""));
+    taskprof_write(-1, "goroutine", NULL);
+    assert_non_null(strstr(taskprof_start_error(), "Bad file descriptor"));
+    memset(query, 'a', sizeof(query) - 1);
+    assert_int_equal(taskprof_write(STDERR_FILENO, "goroutine", query), -EINVAL);
+    assert_non_null(strstr(taskprof_start_error(), "longer than 8178 bytes"));
+    // As long as may be, it is answered.
+    query[8178 - strlen("goroutine")] = '\0';
+    FILE *file = tmpfile();
+    assert_int_equal(taskprof_write(fileno(file), "goroutine", query), 0);
+    fclose(file);
+    // The next failure of either function takes its place.
+    options.http = "nowhere";
+    taskprof_start(&options);
+    assert_non_null(strstr(taskprof_start_error(), "nowhere"));
+}
+
 static void write_to_a_closed_pipe_is_an_error_and_no_signal(void **state)
 {
     int ends[2];
@@ -222,6 +250,7 @@ int main(void)
         cmocka_unit_test(signals_never_reach_its_threads),
         cmocka_unit_test(write_is_what_get_would_answer),
         cmocka_unit_test(write_refuses_what_get_would),
+        cmocka_unit_test(a_refused_write_says_what_would_be_right),
         cmocka_unit_test(write_to_a_closed_pipe_is_an_error_and_no_signal),
         cmocka_unit_test(every_error_has_a_text),
         cmocka_unit_test(threads_may_start_and_stop_at_the_same_time),

@@ -67,8 +67,9 @@ struct taskprof_options {
 // Thread-safe. After a fork, the child has no endpoint until it calls this again.
 int taskprof_start(const struct taskprof_options *options);
 
-// The text of this thread's last failed taskprof_start: which option or address, and what would be
-// right. "" if it never failed. Valid until this thread's next call.
+// The text of this thread's last taskprof_start or taskprof_write that failed: which option, address
+// or parameter, and what would be right. "" if none did. Valid until this thread's next call of
+// either.
 const char *taskprof_start_error(void);
 
 // "ADDRESS:PORT" of the endpoint, with the port that was really taken; "" when there is none.
@@ -81,7 +82,8 @@ int taskprof_stop(void);
 
 // Writes what GET /debug/pprof/PROFILE?QUERY would answer to a file descriptor, without a server:
 // taskprof_write(fd, "goroutine", "debug=2"). `query` may be NULL.
-// 0; -EINVAL: no such profile, or a bad query; or what write(2) said.
+// 0; -EINVAL: no such profile, or a bad query; -ENOMEM; or what write(2) said. taskprof_start_error
+// then has the text that GET would have answered with.
 int taskprof_write(int fd, const char *profile, const char *query);
 
 // The text of any negative errno that a taskprof function returned. Static.
