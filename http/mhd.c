@@ -1,8 +1,6 @@
 #include "http/mhd.h"
 
-#include "http/exchange.h"
-#include "http/query.h"
-#include "http/routes.h"
+#include "http/mhd_request.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/lock.h"
 #include "profiler/tasks/own_thread.h"
@@ -20,28 +18,8 @@
 #define SECOND 1000000000u
 
 enum {
-    BLOCK = 32 * 1024,                   // bytes of an answer held for a slow reader
-    BODY_READ_MAX = 4 * ROUTES_BODY_MAX, // of a body that is too long before the client is cut off
-    PATIENCE_S = 1,                      // without a sign of life, to be called stuck …
-    PATIENCE_AT_WORK_S = 10,             // … while it takes a snapshot or renders
-};
-
-enum phase { PHASE_HEAD, PHASE_BODY, PHASE_WAITING, PHASE_DUE, PHASE_GONE, PHASE_ANSWERED };
-
-// A connection, and the request that is on it.
-struct connection {
-    struct mhd *mhd;
-    bool used;
-    bool too_long; // the target
-    enum phase phase;
-    int fd;
-    uint64_t due_ns; // of PHASE_WAITING
-    struct MHD_Connection *handle;
-    struct http_request request;
-    struct http_reply reply;
-    struct buffer body;
-    size_t body_seen; // bytes that came, kept or not
-    char target[QUERY_MAX + 1];
+    PATIENCE_S = 1,          // without a sign of life, to be called stuck …
+    PATIENCE_AT_WORK_S = 10, // … while it takes a snapshot or renders
 };
 
 enum end { END_RUNNING, END_DONE, END_ABANDONED };
@@ -61,70 +39,48 @@ struct mhd {
     struct sockaddr_storage offered_address;
     socklen_t offered_length;
 
-    // Signs of life, the thread's to write. Relaxed: they are only compared.
-    _Atomic uint64_t beats;
-    _Atomic bool at_work; // in our own code, which never waits for malloc
-    bool stuck;           // the offering thread's: it was stuck when `beats` was this
+    struct mhd_life life;
+    bool stuck; // the offering thread's: it was stuck when life.beats was this
     uint64_t stuck_beats;
 
     _Atomic unsigned open; // connections handed over and not closed yet
-    struct connection *adding;
+    struct mhd_connection *adding;
     struct pollfd *polled;
-    struct connection **polled_connections;
+    struct mhd_connection **polled_connections;
     size_t mapped;
-    struct connection connections[];
+    struct mhd_connection connections[];
 };
-
-static void beat(struct mhd *mhd)
-{
-    atomic_fetch_add_explicit(&mhd->beats, 1, memory_order_relaxed);
-}
-
-static void at_work(struct mhd *mhd, bool working)
-{
-    atomic_store_explicit(&mhd->at_work, working, memory_order_relaxed);
-    beat(mhd);
-}
 
 static void wake(const struct mhd *mhd)
 {
     eventfd_write(mhd->event, 1);
 }
 
-static void request_release(struct connection *connection)
+static void connection_release(struct mhd *mhd, struct mhd_connection *connection)
 {
-    http_reply_release(&connection->reply);
-    buffer_release(&connection->body);
-    connection->phase = PHASE_HEAD;
-    connection->body_seen = 0;
-    connection->too_long = false;
-}
-
-static void connection_release(struct connection *connection)
-{
-    request_release(connection);
+    mhd_request_release(connection);
     connection->used = false;
-    atomic_fetch_sub_explicit(&connection->mhd->open, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&mhd->open, 1, memory_order_relaxed);
 }
 
-// libmicrohttpd's callbacks, all on its thread.
-
+// For MHD_OPTION_NOTIFY_CONNECTION.
 static void connection_changed(void *context, struct MHD_Connection *handle, void **socket_context,
                                enum MHD_ConnectionNotificationCode code)
 {
     struct mhd *mhd = context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (*socket_context)
-            connection_release(*socket_context);
+            connection_release(mhd, *socket_context);
         return;
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD);
     for (unsigned i = 0; i < mhd->settings.max_connections && info; i++) {
-        struct connection *connection = &mhd->connections[i];
+        struct mhd_connection *connection = &mhd->connections[i];
         if (!connection->used) {
             connection->used = true;
-            connection->mhd = mhd;
+            connection->life = &mhd->life;
+            connection->hosts = &mhd->settings.hosts;
             connection->handle = handle;
             connection->fd = info->connect_fd;
             mhd->adding = connection;
@@ -133,177 +89,6 @@ static void connection_changed(void *context, struct MHD_Connection *handle, voi
         }
     }
 }
-
-// The first that is heard of a request: its target as it came, before anything is decoded.
-static void *request_started(void *context, const char *target, struct MHD_Connection *handle)
-{
-    (void)context;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct connection *connection = info ? info->socket_context : NULL;
-    if (!connection)
-        return NULL;
-    request_release(connection);
-    size_t length = strlen(target);
-    connection->too_long = length > QUERY_MAX;
-    memcpy(connection->target, target, connection->too_long ? QUERY_MAX : length);
-    connection->target[connection->too_long ? QUERY_MAX : length] = '\0';
-    return connection;
-}
-
-static void request_completed(void *context, struct MHD_Connection *handle, void **request_context,
-                              enum MHD_RequestTerminationCode code)
-{
-    (void)context;
-    (void)handle;
-    (void)code;
-    if (*request_context)
-        request_release(*request_context);
-    *request_context = NULL;
-}
-
-static ssize_t pull(void *context, uint64_t position, char *into, size_t room)
-{
-    struct connection *connection = context;
-    (void)position;
-    at_work(connection->mhd, true);
-    ssize_t got = http_body_read(&connection->reply.body, into, room);
-    at_work(connection->mhd, false);
-    if (got > 0)
-        return got;
-    // An error closes the connection before the last chunk: the client sees that it was cut short.
-    return got == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
-// Queues connection->reply. `last`: nothing more is read from this connection.
-static enum MHD_Result queue(struct connection *connection, bool last)
-{
-    const struct http_reply *reply = &connection->reply;
-    uint64_t size = reply->sized ? http_body_length(&reply->body) : MHD_SIZE_UNKNOWN;
-    connection->phase = PHASE_ANSWERED;
-    // Without a free function: the body is released when the request is completed.
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(size, BLOCK, pull, connection, NULL);
-    if (!response)
-        return MHD_NO;
-    enum MHD_Result result = MHD_YES;
-    const char *name;
-    const char *value;
-    char room[HTTP_HEADER_ROOM];
-    for (unsigned at = 0; http_reply_header(reply, &at, &name, &value, room);)
-        if (MHD_add_response_header(response, name, value) != MHD_YES)
-            result = MHD_NO;
-    if (last && MHD_add_response_header(response, "Connection", "close") != MHD_YES)
-        result = MHD_NO;
-    if (result == MHD_YES)
-        result = MHD_queue_response(connection->handle, reply->status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-static const char *header(struct connection *connection, const char *name)
-{
-    return MHD_lookup_connection_value(connection->handle, MHD_HEADER_KIND, name);
-}
-
-// The head is here. MHD_YES without an answer: the body, if there is one, shall come.
-static enum MHD_Result request_head(struct connection *connection, const char *method,
-                                    const char *version)
-{
-    struct http_reply *reply = &connection->reply;
-    connection->request = (struct http_request){
-        .method = method,
-        .target = connection->target,
-        .host = header(connection, "Host"),
-        .http_1_0 = strcmp(version, "HTTP/1.1") != 0,
-        .hosts = &connection->mhd->settings.hosts,
-    };
-    connection->phase = PHASE_BODY;
-    if (connection->too_long) {
-        http_error(reply, 414, "the URL is longer than %d bytes", QUERY_MAX);
-        return queue(connection, true);
-    }
-    const char *length = header(connection, "Content-Length");
-    uint64_t announced = 0;
-    bool chunked = header(connection, "Transfer-Encoding") != NULL;
-    if (length && !query_unsigned(length, UINT64_MAX, &announced)) {
-        http_error(reply, 400, "Content-Length is no number");
-        return queue(connection, true);
-    }
-    if (!chunked && announced == 0)
-        return MHD_YES;
-    if (!routes_takes_body(&connection->request, reply))
-        return queue(connection, true);
-    if (announced > ROUTES_BODY_MAX) {
-        http_error(reply, 413, "the body is longer than %d bytes", ROUTES_BODY_MAX);
-        return queue(connection, true);
-    }
-    return MHD_YES;
-}
-
-static enum MHD_Result request_body(struct connection *connection, const char *data, size_t *size)
-{
-    connection->body_seen += *size;
-    if (connection->body_seen > BODY_READ_MAX)
-        return MHD_NO;
-    if (connection->body_seen <= ROUTES_BODY_MAX)
-        buffer_append(&connection->body, data, *size);
-    *size = 0;
-    return MHD_YES;
-}
-
-static enum MHD_Result request_answer(struct connection *connection)
-{
-    struct http_reply *reply = &connection->reply;
-    connection->request.body = connection->body.data;
-    connection->request.body_length = connection->body_seen;
-    at_work(connection->mhd, true);
-    if (connection->phase == PHASE_DUE)
-        routes_answer_later(reply);
-    else if (connection->body.failed)
-        http_error(reply, 503, "out of memory; try again");
-    else
-        routes_answer(&connection->request, reply);
-    at_work(connection->mhd, false);
-    if (reply->wait_s) {
-        connection->due_ns = clock_monotonic_ns() + (uint64_t)reply->wait_s * SECOND;
-        connection->phase = PHASE_WAITING;
-        MHD_suspend_connection(connection->handle);
-        return MHD_YES;
-    }
-    return queue(connection, false);
-}
-
-static enum MHD_Result handle(void *context, struct MHD_Connection *handle, const char *url,
-                              const char *method, const char *version, const char *data,
-                              size_t *size, void **request_context)
-{
-    struct connection *connection = *request_context;
-    (void)context;
-    (void)handle;
-    (void)url;
-    if (!connection)
-        return MHD_NO;
-    beat(connection->mhd);
-    switch (connection->phase) {
-    case PHASE_HEAD:
-        return request_head(connection, method, version);
-    case PHASE_BODY:
-        if (*size)
-            return request_body(connection, data, size);
-        return request_answer(connection);
-    case PHASE_DUE:
-        return request_answer(connection);
-    case PHASE_WAITING:
-    case PHASE_ANSWERED:
-        return MHD_YES;
-    case PHASE_GONE:
-        break;
-    }
-    return MHD_NO;
-}
-
-// The thread.
 
 // Asks malloc for memory as libmicrohttpd is about to: if it is stuck, this thread is stuck here,
 // before it has touched the connection. Sizes that the caches of a thread don't hold.
@@ -341,7 +126,7 @@ static void take_offer(struct mhd *mhd)
     if (!mhd->adding)
         atomic_fetch_sub_explicit(&mhd->open, 1, memory_order_relaxed);
     else if (mhd->adding->used)
-        connection_release(mhd->adding);
+        connection_release(mhd, mhd->adding);
 }
 
 // Fills mhd->polled with what the thread waits for; returns how many, and the time-out.
@@ -356,14 +141,14 @@ static nfds_t gather(struct mhd *mhd, int epoll, int *ret_timeout_ms)
     mhd->polled[count++] = (struct pollfd){.fd = mhd->event, .events = POLLIN};
     uint64_t now = clock_monotonic_ns();
     for (unsigned i = 0; i < mhd->settings.max_connections; i++) {
-        struct connection *connection = &mhd->connections[i];
-        enum phase phase = connection->phase;
+        struct mhd_connection *connection = &mhd->connections[i];
+        enum mhd_phase phase = connection->phase;
         if (!connection->used ||
-            (phase != PHASE_WAITING && phase != PHASE_HEAD && phase != PHASE_BODY))
+            (phase != MHD_PHASE_WAITING && phase != MHD_PHASE_HEAD && phase != MHD_PHASE_BODY))
             continue;
         mhd->polled_connections[count] = connection;
         mhd->polled[count++] = (struct pollfd){.fd = connection->fd, .events = POLLRDHUP};
-        if (phase != PHASE_WAITING)
+        if (phase != MHD_PHASE_WAITING)
             continue;
         uint64_t left = connection->due_ns > now ? (connection->due_ns - now) / 1000000 + 1 : 0;
         timeout = left < timeout ? left : timeout;
@@ -384,14 +169,14 @@ static void look_after(struct mhd *mhd, nfds_t count)
 {
     uint64_t now = clock_monotonic_ns();
     for (nfds_t i = 2; i < count; i++) {
-        struct connection *connection = mhd->polled_connections[i];
-        if (connection->phase == PHASE_WAITING) {
+        struct mhd_connection *connection = mhd->polled_connections[i];
+        if (connection->phase == MHD_PHASE_WAITING) {
             // Suspended, it has no time-out and is not looked at. A client that has closed its side
             // is gone, as for Go's server.
             bool gone = mhd->polled[i].revents != 0;
             if (!gone && connection->due_ns > now)
                 continue;
-            connection->phase = gone ? PHASE_GONE : PHASE_DUE;
+            connection->phase = gone ? MHD_PHASE_GONE : MHD_PHASE_DUE;
             MHD_resume_connection(connection->handle);
         } else if (is_drained(&mhd->polled[i])) {
             // 0.9.75 takes a short read for the last of what is there, and so does not hear of an
@@ -413,9 +198,9 @@ static void finish(struct mhd *mhd)
 {
     // libmicrohttpd can't stop with suspended connections.
     for (unsigned i = 0; i < mhd->settings.max_connections; i++) {
-        struct connection *connection = &mhd->connections[i];
-        if (connection->used && connection->phase == PHASE_WAITING) {
-            connection->phase = PHASE_GONE;
+        struct mhd_connection *connection = &mhd->connections[i];
+        if (connection->used && connection->phase == MHD_PHASE_WAITING) {
+            connection->phase = MHD_PHASE_GONE;
             MHD_resume_connection(connection->handle);
         }
     }
@@ -439,7 +224,7 @@ static void *run(void *argument)
         int timeout_ms;
         nfds_t count = gather(mhd, epoll, &timeout_ms);
         poll(mhd->polled, count, timeout_ms);
-        beat(mhd);
+        mhd_beat(&mhd->life);
         eventfd_t ignored;
         if (mhd->polled[1].revents)
             eventfd_read(mhd->event, &ignored);
@@ -447,7 +232,7 @@ static void *run(void *argument)
         look_after(mhd, count);
         MHD_run(mhd->daemon);
         // Another one: that it is unstuck must show before it sleeps again.
-        beat(mhd);
+        mhd_beat(&mhd->life);
     }
     finish(mhd);
     return NULL;
@@ -456,25 +241,25 @@ static void *run(void *argument)
 int mhd_start(const struct settings *settings, struct mhd **ret)
 {
     unsigned max = settings->max_connections;
-    size_t polled = sizeof(struct mhd) + max * sizeof(struct connection);
+    size_t polled = sizeof(struct mhd) + max * sizeof(struct mhd_connection);
     size_t pointers = polled + (max + 2) * sizeof(struct pollfd);
-    size_t bytes = pointers + (max + 2) * sizeof(struct connection *);
+    size_t bytes = pointers + (max + 2) * sizeof(struct mhd_connection *);
     struct mhd *mhd = memory_map(bytes);
     if (!mhd)
         return -ENOMEM;
     mhd->mapped = bytes;
     mhd->polled = (struct pollfd *)((char *)mhd + polled);
-    mhd->polled_connections = (struct connection **)((char *)mhd + pointers);
+    mhd->polled_connections = (struct mhd_connection **)((char *)mhd + pointers);
     memcpy((void *)&mhd->settings, settings, sizeof(*settings));
     mhd->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     // Its own limit is above ours, which is the one that answers with 503.
     if (mhd->event >= 0)
         mhd->daemon = MHD_start_daemon(
             MHD_USE_NO_LISTEN_SOCKET | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-            handle, mhd, MHD_OPTION_CONNECTION_LIMIT, max + 8, MHD_OPTION_CONNECTION_TIMEOUT,
-            settings->client_timeout_s, MHD_OPTION_URI_LOG_CALLBACK, request_started, mhd,
-            MHD_OPTION_NOTIFY_COMPLETED, request_completed, mhd, MHD_OPTION_NOTIFY_CONNECTION,
-            connection_changed, mhd, MHD_OPTION_END);
+            mhd_request_handle, mhd, MHD_OPTION_CONNECTION_LIMIT, max + 8,
+            MHD_OPTION_CONNECTION_TIMEOUT, settings->client_timeout_s, MHD_OPTION_URI_LOG_CALLBACK,
+            mhd_request_started, mhd, MHD_OPTION_NOTIFY_COMPLETED, mhd_request_completed, mhd,
+            MHD_OPTION_NOTIFY_CONNECTION, connection_changed, mhd, MHD_OPTION_END);
     if (!mhd->daemon) {
         mhd_free(mhd);
         return -ENOMEM;
@@ -492,15 +277,15 @@ int mhd_start(const struct settings *settings, struct mhd **ret)
 // Waits until the offer is decided, or the thread must be called stuck. true: it was taken.
 static bool offer_taken(struct mhd *mhd, uint32_t offer)
 {
-    uint64_t beats = atomic_load_explicit(&mhd->beats, memory_order_relaxed);
+    uint64_t beats = atomic_load_explicit(&mhd->life.beats, memory_order_relaxed);
     uint64_t since = clock_monotonic_ns();
     for (;;) {
         futex_wait(&mhd->offer, offer, SECOND / 10);
         if (atomic_load_explicit(&mhd->offer, memory_order_acquire) != offer)
             return true;
         uint64_t now = clock_monotonic_ns();
-        uint64_t seen = atomic_load_explicit(&mhd->beats, memory_order_relaxed);
-        bool working = atomic_load_explicit(&mhd->at_work, memory_order_relaxed);
+        uint64_t seen = atomic_load_explicit(&mhd->life.beats, memory_order_relaxed);
+        bool working = atomic_load_explicit(&mhd->life.at_work, memory_order_relaxed);
         bool stopping = atomic_load_explicit(&mhd->stopping, memory_order_relaxed);
         if (seen != beats) {
             beats = seen;
@@ -521,7 +306,8 @@ static bool offer_taken(struct mhd *mhd, uint32_t offer)
 
 enum mhd_answer mhd_offer(struct mhd *mhd, int fd, const struct sockaddr *address, socklen_t length)
 {
-    if (mhd->stuck && mhd->stuck_beats == atomic_load_explicit(&mhd->beats, memory_order_relaxed))
+    if (mhd->stuck &&
+        mhd->stuck_beats == atomic_load_explicit(&mhd->life.beats, memory_order_relaxed))
         return MHD_STUCK;
     mhd->stuck = false;
     if (atomic_load_explicit(&mhd->open, memory_order_relaxed) >= mhd->settings.max_connections)
@@ -550,17 +336,17 @@ void mhd_stop_begin(struct mhd *mhd)
 void mhd_stop(struct mhd *mhd)
 {
     mhd_stop_begin(mhd);
-    uint64_t beats = atomic_load_explicit(&mhd->beats, memory_order_relaxed);
+    uint64_t beats = atomic_load_explicit(&mhd->life.beats, memory_order_relaxed);
     uint64_t since = clock_monotonic_ns();
     while (atomic_load_explicit(&mhd->end, memory_order_acquire) == END_RUNNING) {
         futex_wait(&mhd->end, END_RUNNING, SECOND / 10);
         uint64_t now = clock_monotonic_ns();
-        uint64_t seen = atomic_load_explicit(&mhd->beats, memory_order_relaxed);
+        uint64_t seen = atomic_load_explicit(&mhd->life.beats, memory_order_relaxed);
         if (seen != beats) {
             beats = seen;
             since = now;
         }
-        bool working = atomic_load_explicit(&mhd->at_work, memory_order_relaxed);
+        bool working = atomic_load_explicit(&mhd->life.at_work, memory_order_relaxed);
         uint64_t patience = working ? PATIENCE_AT_WORK_S : PATIENCE_S;
         uint32_t running = END_RUNNING;
         if (now - since >= patience * SECOND &&
