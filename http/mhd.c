@@ -18,7 +18,8 @@
 #define SECOND 1000000000u
 
 enum {
-    PATIENCE_S = 1,          // without a sign of life, to be called stuck …
+    REQUEST_TIMEOUTS = 2, // of silence are the time for a whole request, the wait for it included
+    PATIENCE_S = 1,       // without a sign of life, to be called stuck …
     PATIENCE_AT_WORK_S = 10, // … while it takes a snapshot or renders
 };
 
@@ -83,6 +84,8 @@ static void connection_changed(void *context, struct MHD_Connection *handle, voi
             connection->hosts = &mhd->settings.hosts;
             connection->handle = handle;
             connection->fd = info->connect_fd;
+            connection->cut = false;
+            connection->awaited_since = clock_monotonic_ns();
             mhd->adding = connection;
             *socket_context = connection;
             return;
@@ -129,6 +132,26 @@ static void take_offer(struct mhd *mhd)
         connection_release(mhd, mhd->adding);
 }
 
+// When the thread has to see to a connection itself; UINT64_MAX: never.
+static uint64_t deadline_ns(const struct mhd *mhd, const struct mhd_connection *connection)
+{
+    if (!connection->used || connection->cut)
+        return UINT64_MAX;
+    switch (connection->phase) {
+    case MHD_PHASE_WAITING:
+        return connection->due_ns;
+    case MHD_PHASE_HEAD:
+    case MHD_PHASE_BODY:
+        return connection->awaited_since +
+               (uint64_t)mhd->settings.client_timeout_s * REQUEST_TIMEOUTS * SECOND;
+    case MHD_PHASE_DUE:
+    case MHD_PHASE_GONE:
+    case MHD_PHASE_ANSWERED:
+        break;
+    }
+    return UINT64_MAX;
+}
+
 // Fills mhd->polled with what the thread waits for; returns how many, and the time-out.
 static nfds_t gather(struct mhd *mhd, int epoll, int *ret_timeout_ms)
 {
@@ -142,15 +165,12 @@ static nfds_t gather(struct mhd *mhd, int epoll, int *ret_timeout_ms)
     uint64_t now = clock_monotonic_ns();
     for (unsigned i = 0; i < mhd->settings.max_connections; i++) {
         struct mhd_connection *connection = &mhd->connections[i];
-        enum mhd_phase phase = connection->phase;
-        if (!connection->used ||
-            (phase != MHD_PHASE_WAITING && phase != MHD_PHASE_HEAD && phase != MHD_PHASE_BODY))
+        uint64_t deadline = deadline_ns(mhd, connection);
+        if (deadline == UINT64_MAX)
             continue;
         mhd->polled_connections[count] = connection;
         mhd->polled[count++] = (struct pollfd){.fd = connection->fd, .events = POLLRDHUP};
-        if (phase != MHD_PHASE_WAITING)
-            continue;
-        uint64_t left = connection->due_ns > now ? (connection->due_ns - now) / 1000000 + 1 : 0;
+        uint64_t left = deadline > now ? (deadline - now) / 1000000 + 1 : 0;
         timeout = left < timeout ? left : timeout;
     }
     *ret_timeout_ms = timeout == UINT64_MAX ? -1 : timeout > 60000 ? 60000 : (int)timeout;
@@ -184,6 +204,21 @@ static void look_after(struct mhd *mhd, nfds_t count)
             // the time-out. What is missing of this request can't come any more.
             shutdown(connection->fd, SHUT_RDWR);
         }
+    }
+}
+
+// Closes connections whose request does not get ready. libmicrohttpd's time-out is for silence: a
+// client that sends a byte now and then would hold its place for ever. What came by `now` must have
+// been read: nobody is late because this thread was at work.
+static void cut_late(struct mhd *mhd, uint64_t now)
+{
+    for (unsigned i = 0; i < mhd->settings.max_connections; i++) {
+        struct mhd_connection *connection = &mhd->connections[i];
+        if (connection->phase == MHD_PHASE_WAITING || deadline_ns(mhd, connection) > now)
+            continue;
+        // The descriptor is libmicrohttpd's to close, which it does when it reads the end.
+        shutdown(connection->fd, SHUT_RDWR);
+        connection->cut = true;
     }
 }
 
@@ -230,7 +265,9 @@ static void *run(void *argument)
             eventfd_read(mhd->event, &ignored);
         take_offer(mhd);
         look_after(mhd, count);
+        uint64_t now = clock_monotonic_ns();
         MHD_run(mhd->daemon);
+        cut_late(mhd, now);
         // Another one: that it is unstuck must show before it sleeps again.
         mhd_beat(&mhd->life);
     }

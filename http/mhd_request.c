@@ -47,11 +47,14 @@ void *mhd_request_started(void *context, const char *target, struct MHD_Connecti
 void mhd_request_completed(void *context, struct MHD_Connection *handle, void **request_context,
                            enum MHD_RequestTerminationCode code)
 {
+    struct mhd_connection *connection = *request_context;
     (void)context;
     (void)handle;
     (void)code;
-    if (*request_context)
-        mhd_request_release(*request_context);
+    if (connection) {
+        mhd_request_release(connection);
+        connection->awaited_since = clock_monotonic_ns();
+    }
     *request_context = NULL;
 }
 

@@ -367,6 +367,43 @@ connections() {
     exec 8>&-
 }
 
+# Sends one byte more on descriptor 8; true when the server has closed that connection.
+trickle() {
+    (printf '%s' "$1" >&8) 2>/dev/null || true
+    connections 0
+}
+
+@test "a client that sends a byte now and then is cut off, in head and body" {
+    TASKPROF_CLIENT_TIMEOUT=1 start http_server
+    local begin
+    for begin in 'GET /debug/pprof/?' \
+        $'GET /debug/pprof/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: ' \
+        $'POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n' \
+        $'POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n'; do
+        exec 8<>"/dev/tcp/${address%:*}/${address##*:}"
+        printf '%s' "$begin" >&8
+        eventually connections 1
+        eventually trickle a
+        exec 8>&-
+    done
+    [ "$(get "$url/cmdline")" = 200 ]
+}
+
+@test "a connection may be used for longer than one request may take" {
+    TASKPROF_CLIENT_TIMEOUT=2 start http_server
+    exec 8<>"/dev/tcp/${address%:*}/${address##*:}"
+    local line end=$((SECONDS + 6))
+    while [ "$SECONDS" -lt "$end" ]; do
+        printf 'HEAD /debug/pprof/cmdline HTTP/1.1\r\nHost: localhost\r\n\r\n' >&8
+        read -r -t 10 line <&8
+        [ "$line" = $'HTTP/1.1 200 OK\r' ]
+        until [ "$line" = $'\r' ]; do
+            read -r -t 10 line <&8
+        done
+    done
+    exec 8>&-
+}
+
 @test "one client too many gets 503, and a place when there is one" {
     TASKPROF_MAX_CONNECTIONS=2 start http_server
     exec 8<>"/dev/tcp/${address%:*}/${address##*:}" 9<>"/dev/tcp/${address%:*}/${address##*:}"
