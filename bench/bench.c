@@ -14,7 +14,7 @@
 
 void bench_say(const char *key, double value)
 {
-    printf("%s %.6g\n", key, value);
+    printf("%s %.12g\n", key, value);
     fflush(stdout);
 }
 

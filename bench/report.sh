@@ -8,7 +8,7 @@ results=$work/results.jsonl
 # median FILE KEY: of the values of all lines "KEY VALUE"; nothing when there are none.
 median() {
     sort -g -k2,2 "$1" | awk -v key="$2" '$1 == key { value[++n] = $2 }
-        END { if (n) printf "%.6g", (value[int((n + 1) / 2)] + value[int(n / 2) + 1]) / 2 }'
+        END { if (n) printf "%.12g", (value[int((n + 1) / 2)] + value[int(n / 2) + 1]) / 2 }'
 }
 
 # compute EXPRESSION: with awk, to six digits.

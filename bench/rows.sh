@@ -348,16 +348,25 @@ same_names() {
     {
         nm -S -t d --defined-only "$1" 2>/dev/null || true
         nm -D -S -t d --defined-only "$1" 2>/dev/null || true
-    } | awk 'NF == 4 && $3 ~ /[tTwWiu]/ { sub(/@.*/, "", $4); print $1 + 0, $2 + 0, $4 }' |
-        sort -n >"$work/nm"
-    awk 'NR == FNR { start[++n] = $1; size[n] = $2; name[n] = $3; next }
+    } | awk '$(NF - 1) ~ /^[tTwWiu]$/ {
+            sub(/@.*/, "", $NF)
+            print $1 + 0, NF == 4 ? $2 + 0 : 0, $NF
+        }' | sort -n >"$work/nm"
+    # A symbol without a size reaches to the next one; that an address has its name is no duty.
+    awk 'NR == FNR {
+            start[++n] = $1; size[n] = $2; name[n] = $3
+            if ($1 > start[n - 1]) last = n
+            for (i = last - 1; i > 0 && start[i] == start[last - 1]; i--)
+                if (!size[i] && !reach[i]) reach[i] = $1
+            next
+        }
         {
             sub(/@.*/, "", $2)
             while (at < n && start[at + 1] <= $1) at++
             held = same = 0
             for (i = at; i > 0 && i > at - 1000; i--)
-                if ($1 < start[i] + size[i]) {
-                    held = 1
+                if ($1 < start[i] + size[i] || $1 < reach[i]) {
+                    held = held || size[i]
                     if (name[i] == $2 || index(name[i], $2 ".") == 1) same = 1
                 }
             if ($2 == "??") missing += held; else if (!same) wrong++
