@@ -1,5 +1,6 @@
 #include "profiler/snapshot/capture.h"
 
+#include "profiler/base/hash.h"
 #include "profiler/base/memory.h"
 #include "profiler/base/safe_read.h"
 #include "profiler/unwind/maps.h"
@@ -8,6 +9,8 @@
 
 // Most stacks are whole in the first; the last is glibc's default size of a thread's stack.
 static const size_t copy_sizes[] = {16 << 10, 256 << 10, 8 << 20};
+
+enum { MEMOS = 1024 };
 
 #define COPY_MAX ((size_t)8 << 20)
 
@@ -45,6 +48,13 @@ static stack_id capture_copied(struct capture *capture, const struct arch_regs *
     return stack_intern(capture->frames, depth, end);
 }
 
+static struct memo *memo_for(struct capture *capture, uint64_t hash)
+{
+    if (!capture->memos)
+        capture->memos = memory_map(MEMOS * sizeof(*capture->memos));
+    return capture->memos ? &capture->memos[hash % MEMOS] : NULL;
+}
+
 stack_id capture_parked(struct capture *capture, const struct taskprof_task *task,
                         const struct park_record *record)
 {
@@ -53,10 +63,18 @@ stack_id capture_parked(struct capture *capture, const struct taskprof_task *tas
         return capture_copied(capture, &record->regs, UNWIND_ALL_KNOWN, false);
     struct unwind_view view = {.low = task->stack_high - task_stack_size(task),
                                .high = task->stack_high};
+    // Tasks that wait in the same place were mostly created in the same place.
+    struct memo *memo = memo_for(capture, hash_mix(record->regs.pc, task->creation));
+    stack_id stack = memo ? memo_match(memo, &record->regs, &view) : 0;
+    if (stack)
+        return stack;
     unsigned end;
     unsigned depth = unwind(&record->regs, UNWIND_ALL_KNOWN, false, &view, capture->frames,
                             STACK_DEPTH_MAX, &end);
-    return stack_intern(capture->frames, depth, end);
+    stack = stack_intern(capture->frames, depth, end);
+    if (memo)
+        memo_learn(memo, &record->regs, &view, stack);
+    return stack;
 }
 
 stack_id capture_in_syscall(struct capture *capture, uintptr_t sp, uintptr_t pc)

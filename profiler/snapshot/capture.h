@@ -3,12 +3,14 @@
 #pragma once
 
 #include "profiler/tasks/task.h"
+#include "profiler/unwind/memo.h"
 #include "profiler/unwind/unwind.h"
 
 // Scratch memory of the collector; zeroed at first. Not thread-safe.
 struct capture {
     uintptr_t frames[STACK_DEPTH_MAX];
-    char *copy; // of a stack's top, COPY_MAX bytes, mapped when first needed
+    struct memo *memos; // MEMOS of them, by leaf and creation stack
+    char *copy;         // of a stack's top, COPY_MAX bytes, mapped when first needed
     bool maps_are_fresh;
 };
 
