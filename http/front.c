@@ -50,7 +50,13 @@ static void serve(struct front *front, int fd, const struct sockaddr_storage *ad
     case MHD_TAKEN:
         break;
     case MHD_FULL:
-        rescue_refuse(fd, front->settings.max_connections, front->stop);
+        rescue_refuse(fd, front->stop,
+                      "as many clients as are allowed at once are being served already");
+        break;
+    case MHD_SHARE_HELD:
+        rescue_refuse(fd, front->stop,
+                      "half of the clients that are allowed at once are yours already: one address "
+                      "gets no more, so that others are served too");
         break;
     case MHD_STUCK:
         rescue_serve(fd, &front->settings.hosts, front->stop, "malloc is stuck in this process");

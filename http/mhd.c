@@ -1,6 +1,7 @@
 #include "http/mhd.h"
 
 #include "http/mhd_request.h"
+#include "http/seats.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/lock.h"
 #include "profiler/tasks/own_thread.h"
@@ -39,12 +40,14 @@ struct mhd {
     int offered_fd;
     struct sockaddr_storage offered_address;
     socklen_t offered_length;
+    int offered_seat;
 
     struct mhd_life life;
     bool stuck; // the offering thread's: it was stuck when life.beats was this
     uint64_t stuck_beats;
 
-    _Atomic unsigned open; // connections handed over and not closed yet
+    struct seats seats; // of connections handed over and not closed yet
+    int adding_seat;
     struct mhd_connection *adding;
     struct pollfd *polled;
     struct mhd_connection **polled_connections;
@@ -61,7 +64,7 @@ static void connection_release(struct mhd *mhd, struct mhd_connection *connectio
 {
     mhd_request_release(connection);
     connection->used = false;
-    atomic_fetch_sub_explicit(&mhd->open, 1, memory_order_relaxed);
+    seats_give(&mhd->seats, connection->seat);
 }
 
 // For MHD_OPTION_NOTIFY_CONNECTION.
@@ -84,6 +87,7 @@ static void connection_changed(void *context, struct MHD_Connection *handle, voi
             connection->hosts = &mhd->settings.hosts;
             connection->handle = handle;
             connection->fd = info->connect_fd;
+            connection->seat = mhd->adding_seat;
             connection->cut = false;
             connection->awaited_since = clock_monotonic_ns();
             mhd->adding = connection;
@@ -117,17 +121,20 @@ static void take_offer(struct mhd *mhd)
     int fd = mhd->offered_fd;
     struct sockaddr_storage address = mhd->offered_address;
     socklen_t length = mhd->offered_length;
+    int seat = mhd->offered_seat;
     // Acquire-release: the fields are read before the other side may write them again.
     if (!atomic_compare_exchange_strong_explicit(&mhd->offer, &offer, offer + 1,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return;
     futex_wake(&mhd->offer, 1);
     mhd->adding = NULL;
+    mhd->adding_seat = seat;
     if (MHD_add_connection(mhd->daemon, fd, (struct sockaddr *)&address, length) == MHD_YES)
         return;
-    // It has closed the socket. If it had not even announced the connection, that is counted here.
+    // It has closed the socket. If it had not even announced the connection, its seat is still
+    // taken.
     if (!mhd->adding)
-        atomic_fetch_sub_explicit(&mhd->open, 1, memory_order_relaxed);
+        seats_give(&mhd->seats, seat);
     else if (mhd->adding->used)
         connection_release(mhd, mhd->adding);
 }
@@ -280,13 +287,15 @@ int mhd_start(const struct settings *settings, struct mhd **ret)
     unsigned max = settings->max_connections;
     size_t polled = sizeof(struct mhd) + max * sizeof(struct mhd_connection);
     size_t pointers = polled + (max + 2) * sizeof(struct pollfd);
-    size_t bytes = pointers + (max + 2) * sizeof(struct mhd_connection *);
+    size_t keys = pointers + (max + 2) * sizeof(struct mhd_connection *);
+    size_t bytes = keys + max * sizeof(*(struct seats){0}.keys);
     struct mhd *mhd = memory_map(bytes);
     if (!mhd)
         return -ENOMEM;
     mhd->mapped = bytes;
     mhd->polled = (struct pollfd *)((char *)mhd + polled);
     mhd->polled_connections = (struct mhd_connection **)((char *)mhd + pointers);
+    mhd->seats = (struct seats){.count = max, .keys = (_Atomic uint64_t *)((char *)mhd + keys)};
     memcpy((void *)&mhd->settings, settings, sizeof(*settings));
     mhd->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     // Its own limit is above ours, which is the one that answers with 503.
@@ -347,20 +356,21 @@ enum mhd_answer mhd_offer(struct mhd *mhd, int fd, const struct sockaddr *addres
         mhd->stuck_beats == atomic_load_explicit(&mhd->life.beats, memory_order_relaxed))
         return MHD_STUCK;
     mhd->stuck = false;
-    if (atomic_load_explicit(&mhd->open, memory_order_relaxed) >= mhd->settings.max_connections)
-        return MHD_FULL;
     if (length > sizeof(mhd->offered_address))
         length = sizeof(mhd->offered_address);
+    int seat = seats_take(&mhd->seats, seats_key(address, length));
+    if (seat < 0)
+        return seat == -EDQUOT ? MHD_SHARE_HELD : MHD_FULL;
     mhd->offered_fd = fd;
     memcpy(&mhd->offered_address, address, length);
     mhd->offered_length = length;
-    atomic_fetch_add_explicit(&mhd->open, 1, memory_order_relaxed);
+    mhd->offered_seat = seat;
     // Release: pairs with the acquire in take_offer.
     uint32_t offer = atomic_fetch_add_explicit(&mhd->offer, 1, memory_order_release) + 1;
     wake(mhd);
     if (offer_taken(mhd, offer))
         return MHD_TAKEN;
-    atomic_fetch_sub_explicit(&mhd->open, 1, memory_order_relaxed);
+    seats_give(&mhd->seats, seat);
     return MHD_STUCK;
 }
 

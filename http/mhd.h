@@ -15,9 +15,10 @@ struct mhd;
 int mhd_start(const struct settings *settings, struct mhd **ret);
 
 enum mhd_answer {
-    MHD_TAKEN, // the connection is its own now
-    MHD_FULL,  // as many as are allowed are open
-    MHD_STUCK, // it gave no sign of life
+    MHD_TAKEN,      // the connection is its own now
+    MHD_FULL,       // as many as are allowed are open
+    MHD_SHARE_HELD, // as many as are allowed from this address, see seats.h
+    MHD_STUCK,      // it gave no sign of life
 };
 
 // Offers a connection and waits until it is taken, or for a sign of life, a second at most; longer

@@ -35,6 +35,7 @@ struct mhd_connection {
     bool too_long; // the target
     enum mhd_phase phase;
     int fd;
+    int seat;               // in mhd.c's struct seats
     bool cut;               // by us: it is about to be closed
     uint64_t due_ns;        // of MHD_PHASE_WAITING
     uint64_t awaited_since; // ns: since it was opened, or since the last request was answered

@@ -253,7 +253,7 @@ void rescue_serve(int fd, const struct host_rule *hosts, int stop, const char *t
     memory_unmap(rescue, sizeof(*rescue));
 }
 
-void rescue_refuse(int fd, unsigned max_connections, int stop)
+void rescue_refuse(int fd, int stop, const char *why)
 {
     struct rescue *rescue = rescue_new(fd, stop);
     if (!rescue)
@@ -261,9 +261,8 @@ void rescue_refuse(int fd, unsigned max_connections, int stop)
     struct http_reply reply = {0};
     read_head(rescue, after(REFUSE_MS));
     http_error(&reply, 503,
-               "%u clients are being served already; try again, or set TASKPROF_MAX_CONNECTIONS "
-               "(options.max_connections) higher",
-               max_connections);
+               "%s; try again, or set TASKPROF_MAX_CONNECTIONS (options.max_connections) higher",
+               why);
     bool whole = send_reply(rescue, &reply, true);
     http_reply_release(&reply);
     finish(rescue, whole);

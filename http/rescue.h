@@ -9,5 +9,5 @@
 // why it is done here, for what can't be: "malloc is stuck in this process".
 void rescue_serve(int fd, const struct host_rule *hosts, int stop, const char *trouble);
 
-// Answers 503 "too many clients", whatever was asked, and closes `fd`.
-void rescue_refuse(int fd, unsigned max_connections, int stop);
+// Answers 503, whatever was asked, and closes `fd`. `why` is what there is too much of.
+void rescue_refuse(int fd, int stop, const char *why);

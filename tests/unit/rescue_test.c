@@ -18,21 +18,21 @@ struct serving {
     pthread_t thread;
     int fd;
     int stop;
-    unsigned refuse; // 0: serve
+    const char *refuse; // NULL: serve
 };
 
 static void *serve(void *argument)
 {
     struct serving *serving = argument;
     if (serving->refuse)
-        rescue_refuse(serving->fd, serving->refuse, serving->stop);
+        rescue_refuse(serving->fd, serving->stop, serving->refuse);
     else
         rescue_serve(serving->fd, &rule, serving->stop, "this is a test");
     return NULL;
 }
 
 // Starts serving one end of a pair of sockets; the other end is the client's.
-static int start(struct serving *serving, unsigned refuse)
+static int start(struct serving *serving, const char *refuse)
 {
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -50,7 +50,7 @@ static void end(struct serving *serving)
 }
 
 // The answer to a request, up to the end of the stream.
-static const char *answer_to(const char *request, size_t length, unsigned refuse)
+static const char *answer_to(const char *request, size_t length, const char *refuse)
 {
     static char answer[1 << 20];
     struct serving serving;
@@ -76,7 +76,7 @@ static bool begins(const char *text, const char *start)
 
 static const char *answer(const char *request)
 {
-    return answer_to(request, strlen(request), 0);
+    return answer_to(request, strlen(request), NULL);
 }
 
 static void a_get_is_answered_and_the_connection_closed(void **state)
@@ -158,7 +158,7 @@ static void a_head_that_does_not_come_is_not_waited_for_long(void **state)
     char text[512] = "";
     (void)state;
     uint64_t began = clock_monotonic_ns();
-    int client = start(&serving, 0);
+    int client = start(&serving, NULL);
     assert_int_equal(send(client, "GET", 3, MSG_NOSIGNAL), 3);
     assert_true(read(client, text, sizeof(text) - 1) > 0);
     assert_true(begins(text, "HTTP/1.1 408 "));
@@ -173,7 +173,7 @@ static void a_client_that_does_not_read_is_left_when_the_server_stops(void **sta
     struct serving serving;
     int small = 1;
     (void)state;
-    int client = start(&serving, 0);
+    int client = start(&serving, NULL);
     setsockopt(client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     assert_int_equal(send(client, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
     eventfd_write(serving.stop, 1);
@@ -184,11 +184,11 @@ static void a_client_that_does_not_read_is_left_when_the_server_stops(void **sta
 static void a_refusal_names_the_limit_whatever_was_asked(void **state)
 {
     (void)state;
-    const char *text = answer_to("GET / HTTP/1.1\r\n\r\n", 18, 32);
+    const char *text = answer_to("GET / HTTP/1.1\r\n\r\n", 18, "32 clients are here");
     assert_true(begins(text, "HTTP/1.1 503 Service Unavailable\r\n"));
     assert_non_null(strstr(text, "\r\nRetry-After: 1\r\n"));
-    assert_non_null(strstr(text, "32 clients"));
-    assert_true(begins(answer_to("x", 1, 7), "HTTP/1.1 503 "));
+    assert_non_null(strstr(text, "32 clients are here; try again"));
+    assert_true(begins(answer_to("x", 1, "full"), "HTTP/1.1 503 "));
 }
 
 int main(void)
