@@ -38,7 +38,7 @@ struct memo {
 stack_id memo_match(const struct memo *memo, const struct arch_regs *regs,
                     const struct unwind_view *view);
 
-// Learns from an unwind that was just done, and ended STACK_WHOLE with these frames. A stack whose
-// unwind depended on more than can be kept leaves the memo empty.
+// Learns from an unwind that was just done and found this stack. One that is not whole, or whose
+// unwind depended on more than can be kept, leaves the memo empty.
 void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct unwind_view *view,
-                stack_id stack);
+                stack_id id);
