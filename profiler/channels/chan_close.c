@@ -1,6 +1,7 @@
 // Closing, looking at a channel, and what was done to one that must not be.
 
 #include "profiler/arch/capture.h"
+#include "profiler/base/errno_keep.h"
 #include "profiler/channels/chan.h"
 #include "profiler/tasks/task.h"
 
@@ -14,7 +15,7 @@ static uint32_t state_of(const struct taskprof_chan *channel)
 
 void chan_misused(struct taskprof_chan *channel, int error, const struct arch_regs *regs)
 {
-    int saved = errno;
+    int saved = errno_get();
     stack_id stack = task_stack_here(regs);
     lock_acquire(&channel->lock);
     uint64_t id = channel->id;
@@ -27,7 +28,7 @@ void chan_misused(struct taskprof_chan *channel, int error, const struct arch_re
                             : error == -EPIPE ? MISUSE_SEND_ON_CLOSED
                                               : MISUSE_CLOSE_OF_CLOSED;
     misuse_record(kind, id, name, stack, earlier);
-    errno = saved;
+    errno_set(saved);
 }
 
 struct waiting_list {
@@ -76,7 +77,7 @@ static int close_open(struct taskprof_chan *channel, stack_id stack)
 
 int taskprof_chan_close(taskprof_chan *channel)
 {
-    int saved = errno;
+    int saved = errno_get();
     struct arch_regs regs;
     arch_capture(&regs);
     int result = -EINVAL;
@@ -86,7 +87,7 @@ int taskprof_chan_close(taskprof_chan *channel)
         result = close_open(channel, task_stack_here(&regs));
     if (chan_is_misuse(result))
         chan_misused(channel, result, &regs);
-    errno = saved;
+    errno_set(saved);
     return result;
 }
 

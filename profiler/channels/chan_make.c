@@ -1,6 +1,7 @@
 // Making and freeing channels, and the pool that they come from.
 
 #include "profiler/arch/capture.h"
+#include "profiler/base/errno_keep.h"
 #include "profiler/base/slab.h"
 #include "profiler/channels/chan.h"
 #include "profiler/tasks/task.h"
@@ -112,11 +113,11 @@ static int make(size_t element_size, size_t capacity, const char *name, stack_id
 int taskprof_chan_make(size_t element_size, size_t capacity, const char *name,
                        taskprof_chan **ret_channel)
 {
-    int saved = errno;
+    int saved = errno_get();
     struct arch_regs regs;
     arch_capture(&regs);
     int result = make(element_size, capacity, name, task_stack_here(&regs), ret_channel);
-    errno = saved;
+    errno_set(saved);
     return result;
 }
 
@@ -150,13 +151,13 @@ int taskprof_chan_free(taskprof_chan *channel)
 {
     if (!channel)
         return -EINVAL;
-    int saved = errno;
+    int saved = errno_get();
     struct arch_regs regs;
     arch_capture(&regs);
     int result = release(channel, task_stack_here(&regs));
     if (result == -ESTALE)
         chan_misused(channel, result, &regs);
-    errno = saved;
+    errno_set(saved);
     return result;
 }
 

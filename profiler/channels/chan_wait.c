@@ -1,6 +1,7 @@
 #include "profiler/channels/chan_wait.h"
 
 #include "profiler/base/clock.h"
+#include "profiler/base/errno_keep.h"
 #include "profiler/base/lock.h"
 #include "profiler/tasks/task.h"
 
@@ -110,12 +111,12 @@ void wait_queue_keep_coroutines(struct wait_queue *queue)
 void waiter_complete(struct waiter *waiter)
 {
     if (waiter->scheduler) {
-        int saved = errno;
+        int saved = errno_get();
         // The coroutine may be resumed before wake returns, on another thread or inside the call.
         // It stays until the word says WAITER_COMPLETE, so that its context outlives the call.
         atomic_store_explicit(&waiter->word, WAITER_WAKING, memory_order_relaxed);
         waiter->scheduler->wake(waiter->context);
-        errno = saved;
+        errno_set(saved);
         // Release: pairs with the acquire in is_complete.
         atomic_store_explicit(&waiter->word, WAITER_COMPLETE, memory_order_release);
         return;
@@ -226,9 +227,9 @@ int waiter_sleep(struct waiter *waiter, int64_t timeout_ns)
     uint64_t deadline = UINT64_MAX;
     if (timeout_ns >= 0)
         deadline = clock_monotonic_ns() + (uint64_t)timeout_ns;
-    int saved = errno;
+    int saved = errno_get();
     int result =
         waiter->scheduler ? coroutine_sleep(waiter, deadline) : thread_sleep(waiter, deadline);
-    errno = saved;
+    errno_set(saved);
     return result;
 }

@@ -4,6 +4,7 @@
 
 #include "profiler/arch/capture.h"
 #include "profiler/base/clock.h"
+#include "profiler/base/errno_keep.h"
 #include "profiler/base/slab.h"
 #include "profiler/channels/channel.h"
 #include "profiler/tasks/task.h"
@@ -130,11 +131,11 @@ int taskprof_queue_register(const struct taskprof_queue *queue, taskprof_queue_h
 {
     if (!ret_handle || !is_valid(queue))
         return -EINVAL;
-    int saved = errno;
+    int saved = errno_get();
     struct arch_regs regs;
     arch_capture(&regs);
     int result = register_queue(queue, task_stack_here(&regs), ret_handle);
-    errno = saved;
+    errno_set(saved);
     return result;
 }
 

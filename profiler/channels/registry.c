@@ -2,12 +2,12 @@
 
 #include "profiler/base/clock.h"
 #include "profiler/base/intern.h"
+#include "profiler/base/pins.h"
 #include "profiler/channels/chan.h"
 #include "profiler/channels/misuse.h"
 #include "profiler/tasks/fork.h"
 #include "profiler/tasks/task.h"
 
-#include <sched.h>
 #include <string.h>
 
 enum { CLASS_BYTES_MAX = 16 << 20 };
@@ -86,8 +86,7 @@ void channel_end(struct channel *channel)
     // here.
     atomic_store(&channel->state, CHANNEL_ENDING);
     atomic_fetch_add_explicit(&version, 1, memory_order_release);
-    while (atomic_load(&channel->pins) != 0)
-        sched_yield();
+    pins_wait(&channel->pins);
     atomic_store_explicit(&channel->state, CHANNEL_FREE, memory_order_relaxed);
     slab_give(&channel_slab, channel->index);
 }

@@ -19,33 +19,39 @@ void capture_begin(struct capture *capture)
     capture->maps_are_fresh = false;
 }
 
-static void freshen(struct capture *capture)
+void capture_prepare(struct capture *capture)
 {
     if (!capture->maps_are_fresh)
         maps_refresh(); // where /proc is hidden, the old picture has to do
     capture->maps_are_fresh = true;
 }
 
-static stack_id capture_copied(struct capture *capture, const struct arch_regs *regs,
-                               unsigned known, bool pc_is_exact)
+static void nothing_read(struct capture *capture)
 {
+    capture->depth = 0;
+    capture->end = STACK_BAD_FRAME;
+    capture->known = 0;
+    capture->memo = NULL;
+}
+
+static void read_copied(struct capture *capture, const struct arch_regs *regs, unsigned known,
+                        bool pc_is_exact)
+{
+    nothing_read(capture);
     if (!capture->copy)
         capture->copy = memory_map(COPY_MAX);
-    if (!capture->copy)
-        return 0;
-    unsigned depth = 0, end = STACK_BAD_FRAME;
-    for (size_t i = 0; i < sizeof(copy_sizes) / sizeof(*copy_sizes); i++) {
+    for (size_t i = 0; i < sizeof(copy_sizes) / sizeof(*copy_sizes) && capture->copy; i++) {
         ssize_t got = safe_read(regs->sp, capture->copy, copy_sizes[i]);
         if (got <= 0)
-            return 0;
+            return;
         struct unwind_view view = {
             .low = regs->sp, .high = regs->sp + (uintptr_t)got, .copy = capture->copy};
-        depth = unwind(regs, known, pc_is_exact, &view, capture->frames, STACK_DEPTH_MAX, &end);
+        capture->depth = unwind(regs, known, pc_is_exact, &view, capture->frames, STACK_DEPTH_MAX,
+                                &capture->end);
         // A frame outside the copy may be inside a larger one.
-        if (!(end & STACK_BAD_FRAME) || (size_t)got < copy_sizes[i])
-            break;
+        if (!(capture->end & STACK_BAD_FRAME) || (size_t)got < copy_sizes[i])
+            return;
     }
-    return stack_intern(capture->frames, depth, end);
 }
 
 static struct memo *memo_for(struct capture *capture, uint64_t hash)
@@ -55,33 +61,40 @@ static struct memo *memo_for(struct capture *capture, uint64_t hash)
     return capture->memos ? &capture->memos[hash % MEMOS] : NULL;
 }
 
-stack_id capture_parked(struct capture *capture, const struct taskprof_task *task,
-                        const struct park_record *record)
+void capture_parked(struct capture *capture, const struct taskprof_task *task,
+                    const struct park_record *record)
 {
-    freshen(capture);
-    if (!task_owns_stack(task, record->regs.sp))
-        return capture_copied(capture, &record->regs, UNWIND_ALL_KNOWN, false);
-    struct unwind_view view = {.low = task->stack_high - task_stack_size(task),
-                               .high = task->stack_high};
+    if (!task_owns_stack(task, record->regs.sp)) {
+        read_copied(capture, &record->regs, UNWIND_ALL_KNOWN, false);
+        return;
+    }
+    nothing_read(capture);
+    capture->regs = record->regs;
+    capture->view = (struct unwind_view){.low = record->regs.sp, .high = task->stack_high};
     // Tasks that wait in the same place were mostly created in the same place.
-    struct memo *memo = memo_for(capture, hash_mix(record->regs.pc, task->creation));
-    stack_id stack = memo ? memo_match(memo, &record->regs, &view) : 0;
-    if (stack)
-        return stack;
-    unsigned end;
-    unsigned depth = unwind(&record->regs, UNWIND_ALL_KNOWN, false, &view, capture->frames,
-                            STACK_DEPTH_MAX, &end);
-    stack = stack_intern(capture->frames, depth, end);
-    if (memo)
-        memo_learn(memo, &record->regs, &view, stack);
-    return stack;
+    capture->memo = memo_for(capture, hash_mix(record->regs.pc, task->creation));
+    if (capture->memo)
+        capture->known = memo_match(capture->memo, &capture->regs, &capture->view);
+    if (!capture->known)
+        capture->depth = unwind(&capture->regs, UNWIND_ALL_KNOWN, false, &capture->view,
+                                capture->frames, STACK_DEPTH_MAX, &capture->end);
 }
 
-stack_id capture_in_syscall(struct capture *capture, uintptr_t sp, uintptr_t pc)
+void capture_in_syscall(struct capture *capture, uintptr_t sp, uintptr_t pc)
 {
-    freshen(capture);
     struct arch_regs regs = {.pc = pc, .sp = sp};
-    return capture_copied(capture, &regs, 0, true);
+    read_copied(capture, &regs, 0, true);
+}
+
+stack_id capture_keep(struct capture *capture)
+{
+    if (capture->known)
+        return capture->known;
+    stack_id stack = stack_intern(capture->frames, capture->depth, capture->end);
+    // The task may go on while it is learnt from: what is learnt fits itself, or nothing.
+    if (capture->memo)
+        memo_learn(capture->memo, &capture->regs, &capture->view, stack);
+    return stack;
 }
 
 unsigned capture_waits(const struct taskprof_task *task, const struct park_record *record,

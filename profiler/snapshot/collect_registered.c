@@ -45,34 +45,35 @@ static bool collect_unchanged(struct collector *collector, struct taskprof_task 
 
 // Whether the thread really is inside the park on record. One that was left by longjmp shows an sp
 // above the park's.
-static int park_is_real(const struct collector *collector, const struct taskprof_task *task,
-                        uintptr_t park_sp)
+static int park_is_real(const struct collector *collector, pid_t tid, uintptr_t park_sp)
 {
     uintptr_t sp;
-    int result = proc_thread_sp(collector->proc, task_tid(task), &sp);
+    int result = proc_thread_sp(collector->proc, tid, &sp);
     return result < 0 ? result : sp <= park_sp || sp - park_sp > (uintptr_t)64 << 20;
 }
 
-// The channels of a select. Its group names a channel only if all its cases are of one class.
+// The channels of a select. Its group names a channel only if all its cases are on channels of one
+// class.
 static void collect_select(struct collector *collector, const struct taskprof_wait *waits,
                            unsigned count, struct collected *collected)
 {
     for (unsigned i = 0; i < count; i++) {
         struct waits_on on = waiters_of(&collector->waiters, (uintptr_t)waits[i].object);
-        if (on.channel_slot == TABLE_NONE)
-            continue;
-        bool send = on.known_side ? on.send : waits[i].reason == TASKPROF_CHAN_SEND;
-        waiters_add(&collector->waiters, on.channel_slot, send, collected->member.wait_ns);
-        uint32_t class_id = waiters_class(&collector->waiters, on.channel_slot);
+        uint32_t slot = on.channel_slot == TABLE_NONE ? GROUP_NONE : on.channel_slot;
+        uint32_t class_id = 0;
+        if (slot != GROUP_NONE) {
+            bool send = on.known_side ? on.send : waits[i].reason == TASKPROF_CHAN_SEND;
+            waiters_add(&collector->waiters, slot, send, collected->member.wait_ns);
+            class_id = waiters_class(&collector->waiters, slot);
+        }
         if (i == 0) {
             collected->key.channel_class = class_id;
-            collected->member.channel_slot = on.channel_slot;
-        } else if (collected->key.channel_class != class_id) {
-            collected->key.channel_class = 0;
-            collected->member.channel_slot = GROUP_NONE;
-        } else if (collected->member.channel_slot != on.channel_slot) {
-            collected->member.channel_slot = GROUP_NONE;
+            collected->member.channel_slot = slot;
         }
+        if (collected->key.channel_class != class_id)
+            collected->key.channel_class = 0;
+        if (collected->member.channel_slot != slot || !collected->key.channel_class)
+            collected->member.channel_slot = GROUP_NONE;
     }
     collected->member.object = 0; // the array's address says nothing
 }
@@ -116,40 +117,72 @@ static void collect_parked(struct collector *collector, struct taskprof_task *ta
 
 enum outcome { NOT_PARKED, PARKED, MOVED, GONE };
 
-// Reads a pinned task's park and its stack; what was read is one instant's.
+// What was read of a pinned task; all of one instant.
+struct reading {
+    struct park_record record;
+    stack_id stack;
+    bool stack_is_new;
+    struct taskprof_wait waits[WAITS_READ];
+    unsigned waits_count;
+};
+
 static enum outcome read_park(struct collector *collector, struct taskprof_task *task,
-                              struct park_record *record, stack_id *ret_stack,
-                              struct taskprof_wait *waits, unsigned *ret_waits)
+                              struct reading *ret)
 {
-    bool is_thread = task_kind(task) == TASK_THREAD;
     enum outcome outcome = NOT_PARKED;
+    const struct park_record *record = &ret->record;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        if (!park_read(task, record)) {
+        if (!park_read(task, &ret->record)) {
             if (!(atomic_load_explicit(&task->seq, memory_order_relaxed) & 1))
                 return outcome;
             outcome = MOVED;
             continue;
         }
-        bool cached = (uint32_t)record->seq == task->cached_seq;
-        *ret_stack =
-            cached ? task->cached_stack : capture_parked(&collector->capture, task, record);
-        *ret_waits =
-            record->reason == TASKPROF_SELECT ? capture_waits(task, record, waits, WAITS_READ) : 0;
-        int real = is_thread && !cached ? park_is_real(collector, task, record->regs.sp) : 1;
+        ret->stack_is_new = (uint32_t)record->seq != task->cached_seq;
+        if (ret->stack_is_new)
+            capture_parked(&collector->capture, task, record);
+        ret->waits_count = 0;
+        if (record->reason == TASKPROF_SELECT)
+            ret->waits_count = capture_waits(task, record, ret->waits, WAITS_READ);
         // Acquire on every word of the stack keeps this look behind them.
-        if (atomic_load_explicit(&task->seq, memory_order_relaxed) != record->seq) {
-            outcome = MOVED;
-            continue;
+        if (atomic_load_explicit(&task->seq, memory_order_relaxed) == record->seq) {
+            ret->stack = ret->stack_is_new ? capture_keep(&collector->capture) : task->cached_stack;
+            return PARKED;
         }
-        return real < 0 ? GONE : real ? PARKED : NOT_PARKED;
+        outcome = MOVED;
     }
     return outcome;
 }
 
+// Of a thread whose park was read: whether the kernel agrees. Asked without a pin, for it takes
+// some system calls.
+static enum outcome confirm_park(const struct collector *collector,
+                                 const struct taskprof_task *task, const struct reading *reading,
+                                 pid_t tid)
+{
+    int real = park_is_real(collector, tid, reading->record.regs.sp);
+    if (atomic_load_explicit(&task->seq, memory_order_acquire) != reading->record.seq)
+        return MOVED;
+    return real < 0 ? GONE : real ? PARKED : NOT_PARKED;
+}
+
+// A thread of which /proc knows nothing ended without its destructors (a bare exit system call):
+// nobody else will end its task.
+static void reap(const struct collector *collector, struct taskprof_task *task, uint64_t id)
+{
+    if (collector->tids_are_ours && atomic_load_explicit(&task->id, memory_order_relaxed) == id)
+        task_end(task);
+}
+
 void collect_changed(struct collector *collector, struct taskprof_task *task)
 {
+    struct reading reading;
+    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
+    if (seq & 1 && (uint32_t)seq != task->cached_seq)
+        capture_prepare(&collector->capture);
     if (!task_pin(task))
         return;
+    pid_t tid = task_tid(task);
     struct collected collected = {
         .slot = task->slot,
         .key = {.creation = task->creation, .activity = TASK_SUSPENDED},
@@ -157,34 +190,31 @@ void collect_changed(struct collector *collector, struct taskprof_task *task)
                    .channel_slot = GROUP_NONE,
                    .is_thread = task_kind(task) == TASK_THREAD},
     };
-    struct park_record record;
-    stack_id stack = 0;
-    struct taskprof_wait waits[WAITS_READ];
-    unsigned waits_count = 0;
     enum outcome outcome = NOT_PARKED;
-    if (atomic_load_explicit(&task->state, memory_order_relaxed) == TASK_STARTING)
-        collected.key.activity = TASK_NOT_STARTED;
-    else
-        outcome = read_park(collector, task, &record, &stack, waits, &waits_count);
-
-    if (outcome == PARKED) {
-        collect_parked(collector, task, &record, stack, waits, waits_count, &collected);
-    } else if (outcome == MOVED) {
-        collector->snapshot->moved++;
-        collected.key.activity = TASK_RUNNING;
-        collect_task(collector, &collected);
-    } else if (outcome == NOT_PARKED) {
-        pid_t tid = task_tid(task);
-        if (collected.member.is_thread && tid &&
-            collect_thread(collector, tid, &collected) == -ESRCH)
-            outcome = GONE;
-        else
-            collect_task(collector, &collected);
-    }
+    bool starting = atomic_load_explicit(&task->state, memory_order_relaxed) == TASK_STARTING;
+    if (!starting)
+        outcome = read_park(collector, task, &reading);
     task_unpin(task);
-    // A thread that ended without its destructors (a bare exit system call): nobody else will.
-    if (outcome == GONE)
-        task_end(task);
+
+    // From here on the slot may get another task. What is written to its cache is then of an older
+    // seq, and void.
+    if (outcome == PARKED && collected.member.is_thread && reading.stack_is_new)
+        outcome = confirm_park(collector, task, &reading, tid);
+    if (starting)
+        collected.key.activity = TASK_NOT_STARTED;
+    else if (outcome == MOVED)
+        collected.key.activity = TASK_RUNNING;
+    else if (outcome == NOT_PARKED && tid && collect_thread(collector, tid, &collected) == -ESRCH)
+        outcome = GONE;
+
+    collector->snapshot->moved += outcome == MOVED;
+    if (outcome == PARKED)
+        collect_parked(collector, task, &reading.record, reading.stack, reading.waits,
+                       reading.waits_count, &collected);
+    else if (outcome == GONE)
+        reap(collector, task, collected.member.id);
+    else
+        collect_task(collector, &collected);
 }
 
 // What is cached is believed, but a few tasks are looked at again each time: a park that was left
@@ -198,7 +228,7 @@ static bool due_for_check(const struct collector *collector, const struct taskpr
     if (stack_get(task->cached_stack)->end & STACK_BAD_FRAME)
         return true;
     return task_kind(task) == TASK_THREAD &&
-           park_is_real(collector, task,
+           park_is_real(collector, task_tid(task),
                         atomic_load_explicit(&task->regs[1], memory_order_relaxed)) != 1;
 }
 
@@ -237,7 +267,7 @@ static void look_ahead(uint32_t slot, uint32_t high)
 
 void collect_registered(struct collector *collector)
 {
-    uint32_t high = slab_high(&task_slab);
+    uint32_t high = collector->high;
     collector->round++;
     for (uint32_t slot = 0; slot < high; slot++) {
         look_ahead(slot, high);

@@ -2,7 +2,7 @@
 
 #include "profiler/base/memory.h"
 #include "profiler/snapshot/collector.h"
-#include "profiler/tasks/task.h"
+#include "profiler/tasks/thread.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -37,14 +37,16 @@ int collect_thread(struct collector *collector, pid_t tid, struct collected *ret
         if (known && known->stack && thread.timeslices && known->timeslices == thread.timeslices) {
             note.stack = known->stack;
         } else {
-            note.stack = capture_in_syscall(&collector->capture, thread.sp, thread.pc);
+            capture_prepare(&collector->capture);
+            capture_in_syscall(&collector->capture, thread.sp, thread.pc);
             // The thread may have gone on while it was read. What can be told: whether it did.
             if (proc_thread_look(collector->proc, tid, &again) < 0 || again.sp != thread.sp ||
                 again.pc != thread.pc || again.timeslices != thread.timeslices) {
-                note.stack = 0;
                 ret->key.activity = TASK_RUNNING;
                 ret->key.syscall = 0;
                 collector->snapshot->moved++;
+            } else {
+                note.stack = capture_keep(&collector->capture);
             }
         }
         ret->key.stack = note.stack;
@@ -53,7 +55,19 @@ int collect_thread(struct collector *collector, pid_t tid, struct collected *ret
     return 0;
 }
 
-void collect_list_tids(struct collector *collector)
+// Whether /proc speaks of this process's threads by the numbers that they have themselves. It does
+// not where it is another PID namespace's, nor of the child of a fork that libc knew nothing of.
+static bool tids_are_ours(const struct collector *collector)
+{
+    if (!thread_process_is_known())
+        return false;
+    for (size_t i = 0; i < collector->tids_count; i++)
+        if (collector->tids[i] == collector->self)
+            return true;
+    return false;
+}
+
+static void list_tids(struct collector *collector)
 {
     collector->tids_count = 0;
     while (collector->proc >= 0) {
@@ -73,6 +87,17 @@ void collect_list_tids(struct collector *collector)
             collector->out_of_memory = true;
             return;
         }
+    }
+}
+
+void collect_list_tids(struct collector *collector)
+{
+    list_tids(collector);
+    collector->tids_are_ours = tids_are_ours(collector);
+    if (collector->proc >= 0 && !collector->tids_are_ours) {
+        close(collector->proc);
+        collector->proc = -ESRCH;
+        collector->tids_count = 0;
     }
 }
 

@@ -28,6 +28,8 @@ struct collector {
     stack_id self_stack;
     int proc;           // /proc/self/task, or a negative errno
     size_t tids_count;  // listed before the registry was read
+    bool tids_are_ours; // and they are this process's, as it counts them itself
+    uint32_t high;      // slots of tasks to look at
     size_t not_started; // threads that were seen created and not yet running
     bool out_of_memory;
 };

@@ -116,10 +116,10 @@ static int export_groups(const struct collector *from, struct snapshot *snapshot
 }
 
 // Room for every task that can be met: those with slots, and as many threads as /proc may add.
-static int prepare_list(struct snapshot *snapshot)
+static int prepare_list(struct snapshot *snapshot, uint32_t slots)
 {
     enum { STRANGERS = 65536 };
-    size_t bytes = ((size_t)slab_high(&task_slab) + STRANGERS) * sizeof(struct snapshot_task);
+    size_t bytes = ((size_t)slots + STRANGERS) * sizeof(struct snapshot_task);
     snapshot->task_list = memory_map(bytes); // untouched pages cost nothing
     if (!snapshot->task_list)
         return -ENOMEM;
@@ -173,7 +173,8 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
     lock_acquire(&collector_lock);
     the_collector.self = gettid();
     the_collector.self_stack = self_stack;
-    int result = flags & SNAPSHOT_TASKS ? prepare_list(snapshot) : 0;
+    the_collector.high = slab_high(&task_slab);
+    int result = flags & SNAPSHOT_TASKS ? prepare_list(snapshot, the_collector.high) : 0;
     snapshot->since_ns = since_ns;
     snapshot->time_ns = clock_realtime_ns();
     snapshot->monotonic_ns = clock_monotonic_ns();
@@ -244,10 +245,6 @@ bool snapshot_task_details(const struct snapshot *snapshot, const struct snapsho
 
 void snapshot_after_fork(void)
 {
-    maps_after_fork();
-    unwind_after_fork();
-    symbols_after_fork();
-    channels_after_fork();
     // A snapshot that was under way in the parent left this half done: begin anew. Its memory is
     // given up, for nobody can tell which of it was in use.
     lock_reset(&collector_lock);

@@ -61,11 +61,11 @@ static void answer(struct symbol_entry *entry, struct symbol_module *module, uin
     if (open)
         symbol_cache_improve(entry, &draft);
     entry->final = true;
-    lock_release(&symbol_cache_lock);
-    dwarf_lines_step();
-    // A stop may have let everybody go meanwhile, with later tickets.
+    // A stop may have let everybody go meanwhile, with later tickets; it does so under this lock.
     if (ticket > atomic_load_explicit(&queue.completed, memory_order_relaxed))
         atomic_store_explicit(&queue.completed, ticket, memory_order_release);
+    lock_release(&symbol_cache_lock);
+    dwarf_lines_step();
 }
 
 static void *run(void *unused)

@@ -3,6 +3,7 @@
 #include "profiler/symbols/symbol_cache.h"
 #include "profiler/symbols/symbol_draft.h"
 #include "profiler/symbols/symbols.h"
+#include "profiler/tasks/fork.h"
 
 #include <errno.h>
 
@@ -102,6 +103,7 @@ int symbols_resolve(const uintptr_t *addresses, size_t count, const struct symbo
     struct finder finder = {0};
     uint64_t ticket = 0;
     int result = 0;
+    fork_child_hook(symbols_after_fork);
     for (size_t i = 0; i < count; i++)
         ret[i] = look_up(&finder, addresses[i], &ticket);
     if (ticket) {
@@ -116,6 +118,7 @@ int symbols_resolve(const uintptr_t *addresses, size_t count, const struct symbo
 int symbols_start(void)
 {
     int saved = errno;
+    fork_child_hook(symbols_after_fork);
     int error = dwarf_thread_start();
     errno = saved;
     return error;

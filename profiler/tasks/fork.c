@@ -1,6 +1,7 @@
 #include "profiler/tasks/fork.h"
 
 #include "profiler/tasks/thread.h"
+#include "profiler/unwind/unwind.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +25,8 @@ void fork_child_hook(void (*hook)(void))
 
 static void in_child(void)
 {
+    // First: creation stacks are taken under its locks, with a snapshot or without.
+    unwind_after_fork();
     thread_after_fork();
     for (size_t i = 0; i < FORK_HOOKS; i++) {
         hook_function hook = atomic_load_explicit(&hooks[i], memory_order_relaxed);

@@ -3,6 +3,7 @@
 #include "profiler/tasks/park.h"
 
 #include "profiler/base/clock.h"
+#include "profiler/base/fence.h"
 #include "profiler/tasks/thread.h"
 
 #include <errno.h>
@@ -23,19 +24,25 @@ static bool outer_is_alive(const struct taskprof_task *task, uintptr_t sp)
     return sp < outer || sp - outer > FAR;
 }
 
+// A signal handler may interrupt this anywhere, park, and unpark. While `depth` is not 0 its parks
+// only nest: so depth is claimed first, with the sp that nesting is judged by, and given back last.
 static inline void record(struct taskprof_task *task, enum taskprof_reason reason, uintptr_t object,
                           unsigned waits, const struct arch_regs *regs)
 {
-    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
     uint8_t depth = atomic_load_explicit(&task->depth, memory_order_relaxed);
     if (depth && outer_is_alive(task, regs->sp)) {
         if (depth < UINT8_MAX)
             atomic_store_explicit(&task->depth, depth + 1, memory_order_relaxed);
         return;
     }
-    if (seq & 1)
-        atomic_store_explicit(&task->seq, ++seq, memory_order_release);
+    if (depth) { // one that was left without unpark: it is over
+        uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
+        atomic_store_explicit(&task->seq, (seq + 1) & ~(uint64_t)1, memory_order_release);
+        fence_stores();
+    }
+    atomic_store_explicit(&task->regs[REG_SP], regs->sp, memory_order_release);
     atomic_store_explicit(&task->depth, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
     // Each release below keeps the store behind the even seq that came before: a reader that sees a
     // new field also sees that the old park is over.
     const uintptr_t *from = (const uintptr_t *)regs;
@@ -45,8 +52,9 @@ static inline void record(struct taskprof_task *task, enum taskprof_reason reaso
     atomic_store_explicit(&task->waits, (uint16_t)waits, memory_order_release);
     atomic_store_explicit(&task->reason, (uint8_t)reason, memory_order_release);
     atomic_store_explicit(&task->since_ns, clock_monotonic_ns(), memory_order_release);
+    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
     // Release: pairs with the collector's acquire of an odd seq; the frames above are whole.
-    atomic_store_explicit(&task->seq, seq + 1, memory_order_release);
+    atomic_store_explicit(&task->seq, seq | 1, memory_order_release);
 }
 
 static inline void unpark(struct taskprof_task *task)
@@ -54,11 +62,15 @@ static inline void unpark(struct taskprof_task *task)
     uint8_t depth = atomic_load_explicit(&task->depth, memory_order_relaxed);
     if (depth == 0)
         return;
+    if (depth == 1) {
+        uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
+        atomic_store_explicit(&task->seq, (seq + 1) & ~(uint64_t)1, memory_order_release);
+        // The task's own frames change from here on: whoever reads one of those changes must see
+        // the even seq.
+        fence_stores();
+    }
+    atomic_signal_fence(memory_order_seq_cst);
     atomic_store_explicit(&task->depth, depth - 1, memory_order_relaxed);
-    if (depth > 1)
-        return;
-    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
-    atomic_store_explicit(&task->seq, seq + 1, memory_order_release);
 }
 
 void park_enter_task(struct taskprof_task *task, enum taskprof_reason reason, const void *object,

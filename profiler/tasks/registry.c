@@ -1,11 +1,12 @@
 // Slots of tasks: from the slab and back, pins, names.
 
 #include "profiler/base/clock.h"
+#include "profiler/base/fence.h"
+#include "profiler/base/pins.h"
 #include "profiler/tasks/thread.h"
 #include "profiler/unwind/unwind.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 struct slab task_slab = SLAB_INIT(sizeof(struct taskprof_task));
@@ -59,13 +60,12 @@ int task_end(struct taskprof_task *task)
         if (state != TASK_STARTING && state != TASK_LIVE)
             return -EINVAL;
     } while (!atomic_compare_exchange_weak(&task->state, &state, TASK_ENDING));
-    // A pin lasts as long as one stack is read: microseconds, unless the collector is preempted.
-    while (atomic_load(&task->pins) != 0)
-        sched_yield();
+    pins_wait(&task->pins);
     // A park that was never left ends here; seq goes on, so that no cache of this task fits the
     // next.
     uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
     atomic_store_explicit(&task->seq, (seq | 1) + 1, memory_order_release);
+    fence_stores(); // whoever sees the slot's next link or id sees this seq too
     atomic_store_explicit(&task->state, TASK_FREE, memory_order_release);
     slab_give(&task_slab, task->slot);
     return 0;

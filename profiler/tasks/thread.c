@@ -17,6 +17,13 @@ __thread struct thread_self thread_self __attribute__((tls_model("initial-exec")
 static pthread_key_t exit_key;
 static bool have_exit_key;
 
+static _Atomic pid_t process;
+
+bool thread_process_is_known(void)
+{
+    return atomic_load_explicit(&process, memory_order_relaxed) == getpid();
+}
+
 static void thread_exits(void *task)
 {
     // A destructor of the application that runs after this one and parks registers anew; glibc
@@ -48,6 +55,7 @@ struct taskprof_task *thread_register(enum task_kind kind, const char *name)
 // The main thread is task 1, as Go's is goroutine 1; unless the library came by dlopen.
 __attribute__((constructor)) static void set_up(void)
 {
+    atomic_store_explicit(&process, getpid(), memory_order_relaxed);
     fork_watch();
     have_exit_key = pthread_key_create(&exit_key, thread_exits) == 0;
     if (gettid() == getpid())
@@ -129,6 +137,7 @@ int taskprof_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 void thread_after_fork(void)
 {
+    atomic_store_explicit(&process, getpid(), memory_order_relaxed);
     struct taskprof_task *mine = thread_self.thread;
     uint32_t high = slab_high(&task_slab);
     for (uint32_t i = 0; i < high; i++) {

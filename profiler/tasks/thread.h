@@ -14,5 +14,9 @@ extern __thread struct thread_self thread_self __attribute__((tls_model("initial
 // Registers the calling thread; its task, or NULL when out of memory. Keeps errno.
 struct taskprof_task *thread_register(enum task_kind kind, const char *name);
 
+// Whether this is the process that the library was loaded into, or a child that libc's fork made of
+// it. Not so after a bare clone system call: threads' tids on record are then the parent's.
+bool thread_process_is_known(void);
+
 // In the child of a fork: the other threads' tasks are gone, this one's goes on with its new tid.
 void thread_after_fork(void);
