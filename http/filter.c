@@ -4,6 +4,7 @@
 #include "http/query.h"
 #include "http/words.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -69,6 +70,18 @@ bool filter_read(const char *query, struct filter *ret, struct http_reply *reply
         http_error(reply, 400,
                    "state= is badly encoded or too long; right would be a wait reason as it stands "
                    "in the brackets of debug=2: state=chan+receive");
+        return false;
+    }
+    if (ret->state[0] && !snapshot_is_state(ret->state)) {
+        char states[1024];
+        size_t length = 0;
+        for (int reason = 1; reason < TASKPROF_REASONS; reason++)
+            length += (size_t)snprintf(states + length, sizeof(states) - length, "%s, ",
+                                       taskprof_reason_text((enum taskprof_reason)reason));
+        http_error(reply, 400,
+                   "state= is no state that a task can have; right would be one of: %srunning, "
+                   "runnable, suspended, unknown",
+                   states);
         return false;
     }
     int found = query_get(query, "min_wait", text, sizeof(text));

@@ -88,6 +88,22 @@ static void waits(struct buffer *out, const struct snapshot *snapshot,
     }
 }
 
+static void object(struct buffer *out, const struct snapshot_group *group)
+{
+    // A channel is named among the labels; of a select there are several.
+    if (group->activity != TASK_PARKED || group->channel_class ||
+        group->reason == TASKPROF_SELECT || (!group->object && group->count == 1))
+        return;
+    buffer_string(out, "# waits on: ");
+    if (group->object) {
+        buffer_string(out, "0x");
+        buffer_hex(out, group->object);
+    } else {
+        buffer_string(out, "not all the same object, or none");
+    }
+    buffer_char(out, '\n');
+}
+
 static void channel(struct buffer *out, const struct snapshot *snapshot,
                     const struct snapshot_group *group)
 {
@@ -128,6 +144,7 @@ static void one_group(struct buffer *out, const struct snapshot *snapshot,
     if (stack->depth == 0)
         buffer_string(out, "#\tno stack\n");
     waits(out, snapshot, group);
+    object(out, group);
     channel(out, snapshot, group);
     if (stack_get(group->creation)->depth) {
         buffer_string(out, "# created by:\n");

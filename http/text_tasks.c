@@ -8,6 +8,7 @@
 #include "profiler/symbols/origin.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -155,6 +156,12 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
         char name[TASKPROF_NAME_SIZE + 1] = "";
         memcpy(name, details->name, TASKPROF_NAME_SIZE);
         label(out, &separator, "name", name);
+    }
+    // Which of many mutexes, say. A channel has its name.
+    if (here && details->object && !group->channel_class) {
+        char object[32];
+        snprintf(object, sizeof(object), "0x%zx", (size_t)details->object);
+        label(out, &separator, "object", object);
     }
     if (group->activity == TASK_IN_SYSCALL) {
         const char *call = words_syscall(group->syscall);

@@ -205,13 +205,26 @@ void snapshot_free(struct snapshot *snapshot)
     memory_unmap(snapshot, sizeof(*snapshot));
 }
 
-// The channel of a task that is still in the wait that the snapshot saw.
+// Whether the task is still in the wait that the snapshot saw.
+static bool still_waits(const struct taskprof_task *slot, const struct snapshot_task *task)
+{
+    uint64_t since = atomic_load_explicit(&slot->since_ns, memory_order_relaxed);
+    return task->wait_start_ns && since == task->wait_start_ns;
+}
+
+static uintptr_t object_of(const struct taskprof_task *slot, const struct snapshot_task *task)
+{
+    uint8_t reason = atomic_load_explicit(&slot->reason, memory_order_relaxed);
+    uintptr_t object = atomic_load_explicit(&slot->object, memory_order_relaxed);
+    // Of a select the object is its array of waits.
+    return still_waits(slot, task) && reason != TASKPROF_SELECT ? object : 0;
+}
+
 static uint32_t channel_of(const struct snapshot *snapshot, const struct taskprof_task *slot,
                            const struct snapshot_task *task)
 {
     uint32_t channel = atomic_load_explicit(&slot->cached_channel, memory_order_relaxed);
-    uint64_t since = atomic_load_explicit(&slot->since_ns, memory_order_relaxed);
-    if (!task->wait_start_ns || since != task->wait_start_ns || channel == TABLE_NONE ||
+    if (!still_waits(slot, task) || channel == TABLE_NONE ||
         channel >> 1 >= snapshot->channel_slots)
         return SNAPSHOT_NO_CHANNEL;
     return snapshot->channel_of_slot[channel >> 1];
@@ -234,6 +247,7 @@ bool snapshot_task_details(const struct snapshot *snapshot, const struct snapsho
         *ret = (struct task_details){.parent = slot->parent,
                                      .created_ns = slot->created_ns,
                                      .tid = task_tid(slot),
+                                     .object = object_of(slot, task),
                                      .channel = channel_of(snapshot, slot, task)};
         task_name(slot, ret->name);
     }

@@ -54,6 +54,9 @@ struct snapshot_group {
 // Every dump and label uses these. Static.
 const char *snapshot_state_text(const struct snapshot_group *group);
 
+// Whether this is such a text, in whatever case.
+bool snapshot_is_state(const char *text);
+
 // One task; only with SNAPSHOT_TASKS. 24 bytes: a million of them must fit into 32 MiB.
 struct snapshot_task {
     uint64_t id;
@@ -126,6 +129,7 @@ struct task_details {
     uint64_t parent;
     uint64_t created_ns;
     pid_t tid;        // 0 for a coroutine
+    uintptr_t object; // what it still waits on; 0: nothing, several, or it has gone on
     uint32_t channel; // index in snapshot->channels of the one channel that it still waits on;
                       // SNAPSHOT_NO_CHANNEL: none, several, or it has gone on
 };

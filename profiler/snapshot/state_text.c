@@ -1,10 +1,12 @@
 #include "profiler/snapshot/snapshot.h"
 
-const char *snapshot_state_text(const struct snapshot_group *group)
+#include <strings.h>
+
+static const char *activity_text(enum task_activity activity)
 {
-    switch ((enum task_activity)group->activity) {
+    switch (activity) {
     case TASK_PARKED:
-        return taskprof_reason_text((enum taskprof_reason)group->reason);
+        break;
     case TASK_RUNNING:
         return "running";
     case TASK_IN_SYSCALL:
@@ -17,4 +19,22 @@ const char *snapshot_state_text(const struct snapshot_group *group)
         break;
     }
     return "unknown";
+}
+
+const char *snapshot_state_text(const struct snapshot_group *group)
+{
+    if (group->activity == TASK_PARKED)
+        return taskprof_reason_text((enum taskprof_reason)group->reason);
+    return activity_text((enum task_activity)group->activity);
+}
+
+bool snapshot_is_state(const char *text)
+{
+    for (int reason = 1; reason < TASKPROF_REASONS; reason++)
+        if (strcasecmp(text, taskprof_reason_text((enum taskprof_reason)reason)) == 0)
+            return true;
+    for (int activity = TASK_RUNNING; activity <= TASK_UNREADABLE; activity++)
+        if (strcasecmp(text, activity_text((enum task_activity)activity)) == 0)
+            return true;
+    return false;
 }

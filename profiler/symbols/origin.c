@@ -46,6 +46,20 @@ struct origin origin_of(stack_id creation)
     return origin_choose(stack->frames, symbols, count);
 }
 
+// An address without a name, as the file and its own address in it: the same in every process,
+// wherever the file was loaded.
+static void place_in_file(uintptr_t address, char into[ORIGIN_PLACE_MAX])
+{
+    struct mapping mapping;
+    if (!maps_find(address, &mapping)) {
+        snprintf(into, ORIGIN_PLACE_MAX, "0x%zx", (size_t)address);
+        return;
+    }
+    const char *slash = strrchr(mapping.path, '/');
+    snprintf(into, ORIGIN_PLACE_MAX, "%.200s+0x%zx", slash ? slash + 1 : mapping.path,
+             (size_t)(address - mapping.bias));
+}
+
 const char *origin_place(const struct origin *origin, char into[ORIGIN_PLACE_MAX])
 {
     const struct symbol_frame *frame = origin->frame;
@@ -58,6 +72,6 @@ const char *origin_place(const struct origin *origin, char into[ORIGIN_PLACE_MAX
     else if (frame->function[0])
         snprintf(into, ORIGIN_PLACE_MAX, "%.250s", frame->function);
     else
-        snprintf(into, ORIGIN_PLACE_MAX, "0x%zx", (size_t)origin->address - 1);
+        place_in_file(origin->address - 1, into);
     return into;
 }

@@ -23,7 +23,8 @@ struct origin origin_choose(const uintptr_t *addresses, const struct symbol *con
 // The same of a creation stack that is looked up here.
 struct origin origin_of(stack_id creation);
 
-// The place as "orders.c:120"; without a line the function's name, without that the address. NULL,
+// The place as "orders.c:120"; without a line the function's name, without that the file's
+// name and the address in it, "orders+0x1126". NULL,
 // and `into` as it was, when there is no such frame; else `into`.
 enum { ORIGIN_PLACE_MAX = 256 };
 const char *origin_place(const struct origin *origin, char into[ORIGIN_PLACE_MAX]);

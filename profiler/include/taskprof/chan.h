@@ -8,6 +8,10 @@
 // Where Go panics these return an error, and what happened is kept for the dump with both stacks
 // (here, and where the channel was first closed or freed).
 //
+// A blocked call must not be left by longjmp, nor by pthread_exit from a signal handler: the other
+// side would write to a stack that is gone. In the child of a fork, channels that other threads
+// were using at that instant are in no defined state; others go on.
+//
 // All functions: any thread, any registered coroutine. Not from signal handlers. Blocking ones are
 // no cancellation points. errno is kept. Errors are negative errno values:
 //   -EPIPE      send on a closed channel

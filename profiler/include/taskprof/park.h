@@ -18,8 +18,9 @@
 // taskprof_unpark (longjmp, a cancelled or exited thread) ends with the thread, or with the next
 // park from the same or an outer frame.
 //
-// All functions here: any thread, any coroutine; they keep errno; they can not fail (a task for
-// which there is no memory is left out of the profile).
+// All functions here: any thread, any coroutine, signal handlers of a thread that is registered;
+// they keep errno; they can not fail (a task for which there is no memory is left out of the
+// profile).
 
 #pragma once
 

@@ -70,8 +70,10 @@ struct taskprof_coroutine {
 int taskprof_coroutine_begin(const struct taskprof_coroutine *coroutine, taskprof_task **ret_task);
 
 // The coroutine is over: its stack may be freed or used again when this returns. It waits for a
-// snapshot that is just now reading that stack (microseconds). NULL is ignored. -EINVAL when the
-// task is not a live coroutine (ended twice, or a thread), else 0.
+// snapshot that is just now reading that stack (microseconds; some milliseconds where its code is
+// met for the first time). NULL is ignored. -EINVAL when the task is a thread, or has ended already
+// and its slot was not used again since: a handle is not valid after this, like a freed pointer.
+// Else 0.
 int taskprof_coroutine_end(taskprof_task *task);
 
 // This thread runs `task` from now on; NULL: the thread itself again. A runtime that calls this at

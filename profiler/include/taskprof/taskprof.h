@@ -67,9 +67,9 @@ struct taskprof_options {
 // Thread-safe. After a fork, the child has no endpoint until it calls this again.
 int taskprof_start(const struct taskprof_options *options);
 
-// The text of this thread's last taskprof_start or taskprof_write that failed: which option, address
-// or parameter, and what would be right. "" if none did. Valid until this thread's next call of
-// either.
+// The text of this thread's last taskprof_start or taskprof_write that failed: which option,
+// address or parameter, and what would be right. "" if none did. Valid until this thread's next
+// call of either.
 const char *taskprof_start_error(void);
 
 // "ADDRESS:PORT" of the endpoint, with the port that was really taken; "" when there is none.
