@@ -41,8 +41,10 @@ static void sample(struct pprof_stream *stream, size_t number, struct profile_sa
     struct task_details details;
     if (snapshot_task_details(stream->snapshot, task, &details) && details.parent)
         stream_label_number(stream, ret, "creator", stream_value(details.parent), "id");
-    if (task->wait_start_ns && task->wait_start_ns <= snapshot->monotonic_ns) {
-        ret->values[1] = stream_value(snapshot->monotonic_ns - task->wait_start_ns);
+    if (task->wait_start_ns) {
+        // One that began after the cut has waited for no time yet.
+        uint64_t now = snapshot->monotonic_ns;
+        ret->values[1] = stream_value(task->wait_start_ns < now ? now - task->wait_start_ns : 0);
         stream_label_number(stream, ret, "wait", ret->values[1], "nanoseconds");
     }
 }

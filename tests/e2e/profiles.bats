@@ -144,7 +144,7 @@ line_of() {
     [ "$(grep -cE '^ +.*id:\[[0-9]+ id\]|^ +id:\[[0-9]+' <<<"$output")" -ge 14 ]
     [ "$(grep -cE 'wait:\[[0-9]+ nanoseconds\]' <<<"$output")" -eq 14 ]
     [ "$(grep -cE 'creator:\[[0-9]+ id\]' <<<"$output")" -eq 14 ]
-    run pprof -top -tagfocus=wait=1ns:1000s tasks
+    run pprof -top -tagfocus=wait=0ns:1000s tasks
     echo "$output"
     grep -q 'accounting for 14' <<<"$output"
 }
