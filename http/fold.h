@@ -19,11 +19,12 @@ struct fold_rest {
 struct fold_line {
     bool is_rest;
     uint32_t index; // in snapshot->channels, or in `rests`
+    uint32_t kin;   // what it is alike with
 };
 
 // In the snapshot's arena.
 struct fold {
-    struct fold_line *lines; // most waiters first, then longest waits
+    struct fold_line *lines; // those alike together, most waiters first, then longest waits
     size_t line_count;
     struct fold_rest *rests;
     size_t rest_count;
@@ -31,6 +32,6 @@ struct fold {
     uint64_t excluded; // channels, by channel=
 };
 
-// At most filter->limit rows of a class; the line of sums stands where the next one would. Channels
+// At most filter->limit rows of a class; the line of sums stands behind them. Channels
 // without a class, for which its table had no room, are never folded. 0 or -ENOMEM.
 int fold_channels(struct snapshot *snapshot, const struct filter *filter, struct fold *ret);

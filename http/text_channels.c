@@ -196,6 +196,10 @@ static void misuse_head(struct channels *channels)
     for (int kind = 0; kind < MISUSE_KINDS; kind++)
         buffer_printf(out, "%s %s %llu", kind ? "," : "", misuse_text(kind),
                       (unsigned long long)misuse_count(kind));
+    uint64_t forgotten = misuse_forgotten();
+    if (forgotten)
+        buffer_printf(out, "; %llu of them, longest ago, are not shown",
+                      (unsigned long long)forgotten);
     buffer_char(out, '\n');
     channels->misuse_count = misuse_latest(channels->misuses);
 }
@@ -216,7 +220,12 @@ static void misuse_row(struct channels *channels, const struct misuse *misuse)
         words_plain(out, name);
         buffer_char(out, '"');
     }
-    buffer_printf(out, ", by goroutine %llu:\n", (unsigned long long)misuse->task);
+    buffer_printf(out, ", by goroutine %llu", (unsigned long long)misuse->task);
+    if (misuse->times > 1) {
+        buffer_printf(out, ", the last of %llu here since ", (unsigned long long)misuse->times);
+        words_instant(out, misuse->first_ns);
+    }
+    buffer_string(out, ":\n");
     words_frames_address(out, snapshot, misuse->stack, "#");
     if (misuse->earlier) {
         buffer_string(out, "# it was closed or freed before by:\n");

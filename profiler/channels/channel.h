@@ -79,7 +79,8 @@ struct channel_class {
 };
 const struct channel_class *channel_class_get(uint32_t class_id); // NULL: unknown id
 
-// Misuse of channels: counted, and the latest ones kept with both stacks.
+// Misuse of channels: counted, and kept with both stacks. What happens again at the same places is
+// kept once, with how often, so that a noisy mistake does not hide a rare one.
 enum misuse_kind {
     MISUSE_SEND_ON_CLOSED,
     MISUSE_CLOSE_OF_CLOSED,
@@ -88,15 +89,17 @@ enum misuse_kind {
     MISUSE_KINDS
 };
 
-enum { MISUSES_KEPT = 64 };
+enum { MISUSES_KEPT = 64 }; // pairs of places
 
 struct misuse {
     enum misuse_kind kind;
-    uint64_t channel; // id; 0 for nil
-    uint64_t task;    // who did it
-    uint64_t at_ns;   // CLOCK_REALTIME
-    stack_id stack;   // where it happened
-    stack_id earlier; // where the channel was first closed, or freed; 0: not known
+    uint64_t channel;  // id; 0 for nil
+    uint64_t task;     // who did it
+    uint64_t times;    // at these places; what stands above is of the last time
+    uint64_t first_ns; // CLOCK_REALTIME
+    uint64_t at_ns;    // of the last time
+    stack_id stack;    // where it happened
+    stack_id earlier;  // where the channel was first closed, or freed; 0: not known
     char name[TASKPROF_CHAN_NAME_SIZE];
 };
 
@@ -105,7 +108,9 @@ void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, st
                    stack_id earlier);
 const char *misuse_text(enum misuse_kind kind); // "send on closed channel", …
 uint64_t misuse_count(enum misuse_kind kind);
-// The latest ones, newest first; how many were written. Any thread.
+// Misuses that were counted and are not kept: at places that were longest ago.
+uint64_t misuse_forgotten(void);
+// Those kept, newest first; how many were written. Any thread.
 unsigned misuse_latest(struct misuse into[MISUSES_KEPT]);
 
 // In the child of a fork, on its only thread: locks and pins that threads of the parent held are

@@ -2,6 +2,7 @@
 
 #include "profiler/base/clock.h"
 #include "profiler/base/lock.h"
+#include "profiler/base/sort.h"
 #include "profiler/channels/channel.h"
 #include "profiler/tasks/task.h"
 
@@ -9,9 +10,16 @@
 
 static _Atomic uint64_t counts[MISUSE_KINDS];
 
-static struct lock ring_lock = LOCK_INIT; // guards the two below
-static struct misuse ring[MISUSES_KEPT];
-static uint64_t written; // in all; the next one goes to written % MISUSES_KEPT
+// A misuse at one pair of places, however often it happened there.
+struct kept {
+    struct misuse misuse;
+    uint64_t order; // of its last time; 0: unused
+};
+
+static struct lock kept_lock = LOCK_INIT; // guards the three below
+static struct kept kept[MISUSES_KEPT];
+static uint64_t last_order;
+static uint64_t forgotten; // misuses at places that gave way to later ones
 
 const char *misuse_text(enum misuse_kind kind)
 {
@@ -24,6 +32,25 @@ const char *misuse_text(enum misuse_kind kind)
     return (unsigned)kind < MISUSE_KINDS ? texts[kind] : "unknown";
 }
 
+static bool same_places(const struct kept *place, const struct misuse *misuse)
+{
+    return place->order && place->misuse.kind == misuse->kind &&
+           place->misuse.stack == misuse->stack && place->misuse.earlier == misuse->earlier;
+}
+
+// Where this one is kept, or else the place to give up: an unused one, or what is longest ago.
+static struct kept *place_of(const struct misuse *misuse)
+{
+    struct kept *oldest = &kept[0];
+    for (unsigned i = 0; i < MISUSES_KEPT; i++) {
+        if (same_places(&kept[i], misuse))
+            return &kept[i];
+        if (kept[i].order < oldest->order)
+            oldest = &kept[i];
+    }
+    return oldest;
+}
+
 void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, stack_id stack,
                    stack_id earlier)
 {
@@ -33,16 +60,25 @@ void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, st
         .kind = kind,
         .channel = channel,
         .task = taskprof_task_id(task_current()),
+        .times = 1,
         .at_ns = clock_realtime_ns(),
         .stack = stack,
         .earlier = earlier,
     };
+    misuse.first_ns = misuse.at_ns;
     if (name)
         memcpy(misuse.name, name, strnlen(name, sizeof(misuse.name) - 1));
     atomic_fetch_add_explicit(&counts[kind], 1, memory_order_relaxed);
-    lock_acquire(&ring_lock);
-    ring[written++ % MISUSES_KEPT] = misuse;
-    lock_release(&ring_lock);
+    lock_acquire(&kept_lock);
+    struct kept *place = place_of(&misuse);
+    if (same_places(place, &misuse)) {
+        misuse.first_ns = place->misuse.first_ns;
+        misuse.times = place->misuse.times + 1;
+    } else {
+        forgotten += place->misuse.times;
+    }
+    *place = (struct kept){misuse, ++last_order};
+    lock_release(&kept_lock);
 }
 
 uint64_t misuse_count(enum misuse_kind kind)
@@ -52,17 +88,30 @@ uint64_t misuse_count(enum misuse_kind kind)
     return atomic_load_explicit(&counts[kind], memory_order_relaxed);
 }
 
+uint64_t misuse_forgotten(void)
+{
+    lock_acquire(&kept_lock);
+    uint64_t count = forgotten;
+    lock_release(&kept_lock);
+    return count;
+}
+
 unsigned misuse_latest(struct misuse into[MISUSES_KEPT])
 {
-    lock_acquire(&ring_lock);
-    unsigned count = written < MISUSES_KEPT ? (unsigned)written : MISUSES_KEPT;
+    struct sort_item order[MISUSES_KEPT];
+    unsigned count = 0;
+    lock_acquire(&kept_lock);
+    for (unsigned i = 0; i < MISUSES_KEPT; i++)
+        if (kept[i].order)
+            order[count++] = (struct sort_item){.key = kept[i].order, .index = i};
+    sort_descending(order, count);
     for (unsigned i = 0; i < count; i++)
-        into[i] = ring[(written - 1 - i) % MISUSES_KEPT];
-    lock_release(&ring_lock);
+        into[i] = kept[order[i].index].misuse;
+    lock_release(&kept_lock);
     return count;
 }
 
 void misuse_after_fork(void)
 {
-    lock_reset(&ring_lock);
+    lock_reset(&kept_lock);
 }

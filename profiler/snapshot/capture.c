@@ -71,8 +71,10 @@ void capture_parked(struct capture *capture, const struct taskprof_task *task,
     nothing_read(capture);
     capture->regs = record->regs;
     capture->view = (struct unwind_view){.low = record->regs.sp, .high = task->stack_high};
-    // Tasks that wait in the same place were mostly created in the same place.
-    capture->memo = memo_for(capture, hash_mix(record->regs.pc, task->creation));
+    // Tasks that wait in the same place, as deep in their stacks, and were created in the same
+    // place mostly have the same stack.
+    uintptr_t height = task->stack_high - record->regs.sp;
+    capture->memo = memo_for(capture, hash_mix(hash_mix(record->regs.pc, height), task->creation));
     if (capture->memo)
         capture->known = memo_match(capture->memo, &capture->regs, &capture->view);
     if (!capture->known)

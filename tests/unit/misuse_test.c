@@ -196,12 +196,31 @@ static void a_freed_channel_is_known_for_many_frees_to_come(void **state)
 static void the_latest_misuses_come_newest_first(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 3 * MISUSES_KEPT; i++)
-        misuse_record(MISUSE_CLOSE_OF_CLOSED, i, "ring", 0, 0);
+    uint64_t forgotten = misuse_forgotten();
     struct misuse kept[MISUSES_KEPT];
+    unsigned there = misuse_latest(kept);
+    for (unsigned i = 0; i < 3 * MISUSES_KEPT; i++)
+        misuse_record(MISUSE_CLOSE_OF_CLOSED, i, "many", 1000 + i, 0);
+    assert_true(misuse_forgotten() >= forgotten + there + 2 * MISUSES_KEPT);
     assert_int_equal(misuse_latest(kept), MISUSES_KEPT);
     for (unsigned i = 0; i < MISUSES_KEPT; i++)
         assert_int_equal(kept[i].channel, 3 * MISUSES_KEPT - 1 - i);
+}
+
+static void a_misuse_that_repeats_is_kept_once_and_hides_no_other(void **state)
+{
+    (void)state;
+    struct misuse kept[MISUSES_KEPT];
+    misuse_record(MISUSE_USE_AFTER_FREE, 7, "rare", 2000, 2001);
+    for (unsigned i = 1; i <= 1000; i++)
+        misuse_record(MISUSE_CLOSE_OF_CLOSED, i, "noisy", 3000, 3001);
+    assert_true(misuse_latest(kept) >= 2);
+    assert_string_equal(kept[0].name, "noisy");
+    assert_int_equal(kept[0].times, 1000);
+    assert_int_equal(kept[0].channel, 1000);
+    assert_true(kept[0].first_ns <= kept[0].at_ns);
+    assert_string_equal(kept[1].name, "rare");
+    assert_int_equal(kept[1].times, 1);
 }
 
 static void every_kind_has_a_text(void **state)
@@ -225,6 +244,7 @@ int main(void)
         cmocka_unit_test(the_use_of_a_freed_channel_is_told_with_its_free),
         cmocka_unit_test(a_freed_channel_is_known_for_many_frees_to_come),
         cmocka_unit_test(the_latest_misuses_come_newest_first),
+        cmocka_unit_test(a_misuse_that_repeats_is_kept_once_and_hides_no_other),
         cmocka_unit_test(every_kind_has_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
