@@ -21,8 +21,9 @@ static struct picture taken;
 static __attribute__((noinline)) void take_picture(void)
 {
     arch_capture(&taken.regs);
-    // Not memcpy: a sanitizer would see it cross from one frame to the next.
-    assert_int_equal(safe_read(taken.regs.sp, taken.words, BYTES), BYTES);
+    // Not memcpy: a sanitizer would see it cross from one frame to the next. The stack may end
+    // before BYTES; the frames that are looked at lie well below.
+    assert_true(safe_read(taken.regs.sp, taken.words, BYTES) >= BYTES / 4);
 }
 
 static __attribute__((noinline)) void deeper(int levels)
