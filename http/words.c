@@ -135,22 +135,6 @@ void words_plain(struct buffer *out, const char *text)
     }
 }
 
-static const struct mapping *mapping_of(const struct snapshot *snapshot, uintptr_t address)
-{
-    size_t low = 0;
-    size_t high = snapshot->mapping_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (snapshot->mappings[middle].limit <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < snapshot->mapping_count && snapshot->mappings[low].start <= address)
-        return &snapshot->mappings[low];
-    return NULL;
-}
-
 void words_function(struct buffer *out, const struct snapshot *snapshot, const char *function,
                     uintptr_t address)
 {
@@ -158,7 +142,7 @@ void words_function(struct buffer *out, const struct snapshot *snapshot, const c
         words_plain(out, function);
         return;
     }
-    const struct mapping *mapping = mapping_of(snapshot, address);
+    const struct mapping *mapping = snapshot_find_mapping(snapshot, address);
     if (!mapping || !mapping->path[0]) {
         buffer_string(out, "??");
         return;

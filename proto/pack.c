@@ -42,19 +42,10 @@ static void append(struct pprof_stream *stream, const Profile *piece)
 
 static bool find_mapping(const struct snapshot *snapshot, uintptr_t address, size_t *ret)
 {
-    size_t low = 0;
-    size_t high = snapshot->mapping_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (snapshot->mappings[middle].limit <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == snapshot->mapping_count || address < snapshot->mappings[low].start)
-        return false;
-    *ret = low;
-    return true;
+    const struct mapping *mapping = snapshot_find_mapping(snapshot, address);
+    if (mapping)
+        *ret = (size_t)(mapping - snapshot->mappings);
+    return mapping != NULL;
 }
 
 static uintptr_t call_address(const struct pprof_stream *stream, uint32_t place)

@@ -6,10 +6,8 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/sort.h"
 #include "profiler/snapshot/collector.h"
-#include "profiler/symbols/symbols.h"
 #include "profiler/tasks/fork.h"
 #include "profiler/tasks/task.h"
-#include "profiler/unwind/unwind.h"
 
 #include <errno.h>
 #include <string.h>

@@ -122,6 +122,9 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret);
 
 void snapshot_free(struct snapshot *snapshot); // NULL is ignored
 
+// The mapping that holds `address`; NULL: none does. Valid as long as the snapshot.
+const struct mapping *snapshot_find_mapping(const struct snapshot *snapshot, uintptr_t address);
+
 // Parts of a task that are not in the list, as they are now. false when the task is gone by now:
 // a dump then says so rather than leave it out.
 struct task_details {
