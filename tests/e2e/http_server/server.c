@@ -3,10 +3,12 @@
 //
 //     http_server [WORKERS [coroutines COUNT | descriptors | library PATH | fork | restart]]
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <taskprof/taskprof.h>
+#include <time.h>
 #include <unistd.h>
 
 static taskprof_chan *orders;
@@ -93,6 +96,30 @@ static void start(void)
     exit(1);
 }
 
+static bool others_sleep(void)
+{
+    bool asleep = true;
+    DIR *threads = opendir("/proc/self/task");
+    if (!threads)
+        exit(2);
+    for (struct dirent *thread; (thread = readdir(threads));) {
+        char path[300];
+        int tid;
+        char state;
+        if (thread->d_name[0] == '.' || strtol(thread->d_name, NULL, 10) == getpid())
+            continue;
+        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", thread->d_name);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            continue;
+        if (fscanf(file, "%d (%*[^)]) %c", &tid, &state) == 2)
+            asleep &= state == 'S';
+        fclose(file);
+    }
+    closedir(threads);
+    return asleep;
+}
+
 int main(int argc, char **argv)
 {
     long workers = argc > 1 ? strtol(argv[1], NULL, 10) : 3;
@@ -125,6 +152,10 @@ int main(int argc, char **argv)
         // The child's endpoint is its own; the parent's goes on.
         printf("%s\n", taskprof_address());
         fflush(stdout);
+        // gcc 12's AddressSanitizer leaves the locks of its malloc as they are in a fork, where
+        // glibc takes its own before: no thread may be in malloc then.
+        while (!others_sleep())
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         pid_t child = fork();
         if (child == 0) {
             if (taskprof_address()[0] || taskprof_stop() != -EALREADY)
