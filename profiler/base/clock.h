@@ -18,6 +18,12 @@ static inline uint64_t clock_monotonic_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+// The same as of the last timer tick, up to 10 ms ago: a tenth of the price.
+static inline uint64_t clock_coarse_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
 // Unix time: the clock of a snapshot's label, never of a difference.
 static inline uint64_t clock_realtime_ns(void)
 {

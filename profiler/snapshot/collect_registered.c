@@ -44,12 +44,18 @@ static bool collect_unchanged(struct collector *collector, struct taskprof_task 
 }
 
 // Whether the thread really is inside the park on record. One that was left by longjmp shows an sp
-// above the park's.
-static int park_is_real(const struct collector *collector, pid_t tid, uintptr_t park_sp)
+// above the park's; a call that has not blocked, or not yet, runs. Where the kernel doesn't say,
+// the record is believed.
+static int park_is_real(const struct collector *collector, pid_t tid, uintptr_t park_sp,
+                        bool is_call)
 {
     uintptr_t sp;
     int result = proc_thread_sp(collector->proc, tid, &sp);
-    return result < 0 ? result : sp <= park_sp || sp - park_sp > (uintptr_t)64 << 20;
+    if (result < 0)
+        return result == -ESRCH ? -ESRCH : true;
+    if (!sp)
+        return !is_call;
+    return sp <= park_sp || sp - park_sp > (uintptr_t)64 << 20;
 }
 
 // The channels of a select. Its group names a channel only if all its cases are on channels of one
@@ -160,7 +166,7 @@ static enum outcome confirm_park(const struct collector *collector,
                                  const struct taskprof_task *task, const struct reading *reading,
                                  pid_t tid)
 {
-    int real = park_is_real(collector, tid, reading->record.regs.sp);
+    int real = park_is_real(collector, tid, reading->record.regs.sp, reading->record.is_call);
     if (atomic_load_explicit(&task->seq, memory_order_acquire) != reading->record.seq)
         return MOVED;
     return real < 0 ? GONE : real ? PARKED : NOT_PARKED;
@@ -229,7 +235,9 @@ static bool due_for_check(const struct collector *collector, const struct taskpr
         return true;
     return task_kind(task) == TASK_THREAD &&
            park_is_real(collector, task_tid(task),
-                        atomic_load_explicit(&task->regs[1], memory_order_relaxed)) != 1;
+                        atomic_load_explicit(&task->regs[1], memory_order_relaxed),
+                        atomic_load_explicit(&task->reason, memory_order_relaxed) &
+                            TASK_REASON_CALL) != 1;
 }
 
 // Notes a thread's tid as known. false: taskprof's own, or one that has not started: not collected

@@ -126,13 +126,11 @@ int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret)
 
 int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp)
 {
-    *ret_sp = 0;
     struct proc_thread thread = {0};
-    int result = directory < 0 ? 0 : look_at_syscall(directory, tid, &thread);
-    if (result == -ESRCH)
-        return -ESRCH;
-    if (result == 0 && thread.activity == TASK_IN_SYSCALL)
-        *ret_sp = thread.sp;
+    int result = directory < 0 ? -EPERM : look_at_syscall(directory, tid, &thread);
+    if (result < 0)
+        return result;
+    *ret_sp = thread.activity == TASK_IN_SYSCALL ? thread.sp : 0;
     return 0;
 }
 

@@ -31,7 +31,8 @@ ssize_t proc_threads_list(int directory, pid_t *into, size_t max);
 // Looks at one thread. 0; -ESRCH: it is gone.
 int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret);
 
-// Its sp, if it sits in a system call; 0 if it runs, or if that can't be told. -ESRCH: it is gone.
+// Its sp, if it sits in a system call; 0 if it runs. -ESRCH: it is gone. -EPERM or the like: that
+// can't be told.
 int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp);
 
 // Its name (comm) into `into`, NUL-terminated; "" if that can't be told.

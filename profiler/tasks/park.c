@@ -27,7 +27,7 @@ static bool outer_is_alive(const struct taskprof_task *task, uintptr_t sp)
 // A signal handler may interrupt this anywhere, park, and unpark. While `depth` is not 0 its parks
 // only nest: so depth is claimed first, with the sp that nesting is judged by, and given back last.
 static inline void record(struct taskprof_task *task, enum taskprof_reason reason, uintptr_t object,
-                          unsigned waits, const struct arch_regs *regs)
+                          unsigned waits, bool is_call, const struct arch_regs *regs)
 {
     uint8_t depth = atomic_load_explicit(&task->depth, memory_order_relaxed);
     if (depth && outer_is_alive(task, regs->sp)) {
@@ -50,8 +50,10 @@ static inline void record(struct taskprof_task *task, enum taskprof_reason reaso
         atomic_store_explicit(&task->regs[i], from[i], memory_order_release);
     atomic_store_explicit(&task->object, object, memory_order_release);
     atomic_store_explicit(&task->waits, (uint16_t)waits, memory_order_release);
-    atomic_store_explicit(&task->reason, (uint8_t)reason, memory_order_release);
-    atomic_store_explicit(&task->since_ns, clock_monotonic_ns(), memory_order_release);
+    atomic_store_explicit(&task->reason, (uint8_t)(reason | (is_call ? TASK_REASON_CALL : 0)),
+                          memory_order_release);
+    atomic_store_explicit(&task->since_ns, is_call ? clock_coarse_ns() : clock_monotonic_ns(),
+                          memory_order_release);
     uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
     // Release: pairs with the collector's acquire of an odd seq; the frames above are whole.
     atomic_store_explicit(&task->seq, seq | 1, memory_order_release);
@@ -77,14 +79,21 @@ void park_enter_task(struct taskprof_task *task, enum taskprof_reason reason, co
                      const struct arch_regs *regs)
 {
     if (task)
-        record(task, reason, (uintptr_t)object, 0, regs);
+        record(task, reason, (uintptr_t)object, 0, false, regs);
 }
 
 void park_enter(enum taskprof_reason reason, const void *object, const struct arch_regs *regs)
 {
     struct taskprof_task *task = task_current();
     if (task)
-        record(task, reason, (uintptr_t)object, 0, regs);
+        record(task, reason, (uintptr_t)object, 0, false, regs);
+}
+
+void park_enter_call(enum taskprof_reason reason, const void *object, const struct arch_regs *regs)
+{
+    struct taskprof_task *task = task_current();
+    if (task)
+        record(task, reason, (uintptr_t)object, 0, true, regs);
 }
 
 void park_enter_task_select(struct taskprof_task *task, const struct taskprof_wait *waits,
@@ -93,7 +102,7 @@ void park_enter_task_select(struct taskprof_task *task, const struct taskprof_wa
     if (!task)
         return;
     record(task, count ? TASKPROF_SELECT : TASKPROF_SELECT_NO_CASES, (uintptr_t)waits,
-           count < UINT16_MAX ? count : UINT16_MAX, regs);
+           count < UINT16_MAX ? count : UINT16_MAX, false, regs);
 }
 
 void park_enter_select(const struct taskprof_wait *waits, unsigned count,
@@ -128,7 +137,9 @@ bool park_read(const struct taskprof_task *task, struct park_record *ret)
     memcpy(&ret->regs, regs, sizeof(ret->regs));
     ret->object = atomic_load_explicit(&task->object, memory_order_acquire);
     ret->waits = atomic_load_explicit(&task->waits, memory_order_acquire);
-    ret->reason = atomic_load_explicit(&task->reason, memory_order_acquire);
+    uint8_t reason = atomic_load_explicit(&task->reason, memory_order_acquire);
+    ret->reason = reason & (uint8_t)~TASK_REASON_CALL;
+    ret->is_call = reason & TASK_REASON_CALL;
     ret->since_ns = atomic_load_explicit(&task->since_ns, memory_order_acquire);
     ret->seq = seq;
     return atomic_load_explicit(&task->seq, memory_order_relaxed) == seq;

@@ -7,6 +7,7 @@
 #include <taskprof/park.h>
 
 void park_enter(enum taskprof_reason reason, const void *object, const struct arch_regs *regs);
+void park_enter_call(enum taskprof_reason reason, const void *object, const struct arch_regs *regs);
 void park_enter_select(const struct taskprof_wait *waits, unsigned count,
                        const struct arch_regs *regs);
 void park_enter_task(struct taskprof_task *task, enum taskprof_reason reason, const void *object,

@@ -32,6 +32,9 @@ enum task_kind {
     TASK_OWN, // taskprof's own thread: in no profile
 };
 
+// In the record's reason: of a call that may not have blocked at all.
+#define TASK_REASON_CALL 0x80u
+
 // 192 bytes on x86-64, three cache lines: a park writes the first two, a collector that finds
 // nothing changed reads the first alone.
 struct taskprof_task {
@@ -47,7 +50,7 @@ struct taskprof_task {
     // A collector adds 1, then checks `state`; whoever ends the task sets TASK_ENDING, then waits
     // for 0. Both sequentially consistent: one of the two sees the other.
     _Atomic uint16_t pins;
-    _Atomic uint8_t reason; // enum taskprof_reason
+    _Atomic uint8_t reason; // enum taskprof_reason, with TASK_REASON_CALL
     _Atomic uint8_t depth;  // nested parks; the owner's alone
     _Atomic uint8_t state;  // enum task_state
     _Atomic uint8_t kind;   // enum task_kind
@@ -132,6 +135,7 @@ struct park_record {
     uintptr_t object;
     uint16_t waits;
     uint8_t reason;
+    bool is_call; // made by taskprof_park_call: a wait only if the kernel says that it blocks
     struct arch_regs regs;
 };
 

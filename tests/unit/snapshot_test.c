@@ -138,6 +138,51 @@ static void blocked_threads_form_one_group_with_their_reason_stack_and_waits(voi
     assert_int_equal(count_of(TASK_PARKED, TASKPROF_SEMACQUIRE, wait_in_room), 0);
 }
 
+// Two calls from one place: the first never blocks, the second does.
+static struct call {
+    _Atomic bool began;
+    _Atomic bool ends;
+    int pipe[2];
+} a_call;
+
+static __attribute__((noinline)) void call_twice(void)
+{
+    char byte;
+    taskprof_park_call(TASKPROF_IO_WAIT, &a_call);
+    atomic_store(&a_call.began, true);
+    while (!atomic_load(&a_call.ends))
+        continue;
+    taskprof_unpark();
+    taskprof_park_call(TASKPROF_IO_WAIT, &a_call);
+    assert_int_equal(read(a_call.pipe[0], &byte, 1), 0);
+    taskprof_unpark();
+}
+
+static void *calls(void *argument)
+{
+    call_twice();
+    return argument;
+}
+
+static void a_call_is_a_wait_only_while_it_blocks(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    assert_int_equal(pipe(a_call.pipe), 0);
+    assert_int_equal(pthread_create(&thread, NULL, calls, NULL), 0);
+    eventually(atomic_load(&a_call.began));
+    // Asked more than once: what was not believed may not come back out of a cache.
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(count_of(TASK_PARKED, TASKPROF_IO_WAIT, call_twice), 0);
+    atomic_store(&a_call.ends, true);
+    eventually(count_of(TASK_PARKED, TASKPROF_IO_WAIT, call_twice) == 1);
+    assert_int_equal(count_of(TASK_PARKED, TASKPROF_IO_WAIT, call_twice), 1);
+    close(a_call.pipe[1]);
+    pthread_join(thread, NULL);
+    assert_int_equal(count_of(TASK_PARKED, TASKPROF_IO_WAIT, call_twice), 0);
+    close(a_call.pipe[0]);
+}
+
 static int release[2];
 
 static __attribute__((noinline)) ssize_t read_without_telling(void)
@@ -376,6 +421,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocked_threads_form_one_group_with_their_reason_stack_and_waits),
+        cmocka_unit_test(a_call_is_a_wait_only_while_it_blocks),
         cmocka_unit_test(a_thread_that_never_called_the_library_is_counted_with_its_system_call),
         cmocka_unit_test(a_parked_coroutine_is_unwound_on_its_own_stack),
         cmocka_unit_test(

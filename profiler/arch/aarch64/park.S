@@ -37,8 +37,9 @@
 .endm
 
         .text
-        .hidden park_enter, park_enter_select, park_enter_task, park_enter_task_select
+        .hidden park_enter, park_enter_call, park_enter_select, park_enter_task, park_enter_task_select
         park_entry taskprof_park, park_enter, x2
+        park_entry taskprof_park_call, park_enter_call, x2
         park_entry taskprof_park_select, park_enter_select, x2
         park_entry taskprof_task_park, park_enter_task, x3
         park_entry taskprof_task_park_select, park_enter_task_select, x3

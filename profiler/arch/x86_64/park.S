@@ -34,8 +34,9 @@
 .endm
 
         .text
-        .hidden park_enter, park_enter_select, park_enter_task, park_enter_task_select
+        .hidden park_enter, park_enter_call, park_enter_select, park_enter_task, park_enter_task_select
         park_entry taskprof_park, park_enter, %rdx
+        park_entry taskprof_park_call, park_enter_call, %rdx
         park_entry taskprof_park_select, park_enter_select, %rdx
         park_entry taskprof_task_park, park_enter_task, %rcx
         park_entry taskprof_task_park_select, park_enter_task_select, %rcx

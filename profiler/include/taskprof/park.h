@@ -64,6 +64,12 @@ const char *taskprof_reason_text(enum taskprof_reason reason);
 // NULL for none): only its address is kept, it is never read.
 void taskprof_park(enum taskprof_reason reason, const void *object);
 
+// The same for a call that may or may not block (a read, a poll): cheaper, and counted as a wait
+// only while the kernel says that the thread sleeps in a system call; until then the task is
+// running. Its wait may seem longer than it is by a timer tick (1 to 10 ms). Where /proc can't be
+// read, the task is taken to wait. For threads: a coroutine's call would be asked of its thread.
+void taskprof_park_call(enum taskprof_reason reason, const void *object);
+
 // One of the objects of a wait on several.
 struct taskprof_wait {
     const void *object;          // as for taskprof_park
