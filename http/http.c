@@ -4,6 +4,7 @@
 #include "http/front.h"
 #include "http/options.h"
 #include "http/query.h"
+#include "http/recorder.h"
 #include "http/routes.h"
 #include "profiler/base/lock.h"
 #include "profiler/symbols/symbols.h"
@@ -70,9 +71,19 @@ static int start_locked(const struct taskprof_options *options)
         explain(result, &settings);
         return result;
     }
+    if (settings.snapshots[0]) {
+        result = recorder_start(&settings);
+        if (result < 0) {
+            symbols_stop();
+            snprintf(last_error, sizeof(last_error), "the folder for snapshots, %s: %s",
+                     settings.snapshots, taskprof_error_text(result));
+            return result;
+        }
+    }
     if (!settings.off) {
         result = front_start(&settings, &front);
         if (result < 0) {
+            recorder_stop();
             symbols_stop();
             explain(result, &settings);
             return result;
@@ -112,6 +123,7 @@ int taskprof_stop(void)
     if (running) {
         if (front)
             front_stop(front);
+        recorder_stop();
         symbols_stop();
         front = NULL;
         running = false;
@@ -128,6 +140,7 @@ void http_after_fork(void)
     lock_reset(&lock);
     if (front)
         front_forget(front);
+    recorder_after_fork();
     front = NULL;
     running = false;
     address[0] = '\0';

@@ -1,5 +1,6 @@
 #include "http/index.h"
 
+#include "http/recorder.h"
 #include "http/routes.h"
 #include "http/words.h"
 
@@ -93,7 +94,15 @@ void index_answer(struct http_reply *reply)
     buffer_char(&summary, '\0');
     escaped(out, summary.failed ? "" : summary.data);
     buffer_release(&summary);
-    buffer_string(out, "</p>\n</body>\n</html>\n");
+    buffer_string(out, "</p>\n");
+    char recorded[RECORDER_TEXT];
+    recorder_text(recorded);
+    if (recorded[0]) {
+        buffer_string(out, "<p>");
+        escaped(out, recorded);
+        buffer_string(out, ".</p>\n");
+    }
+    buffer_string(out, "</body>\n</html>\n");
     snapshot_free(snapshot);
     if (out->failed) {
         http_error(reply, 503, "out of memory; try again");

@@ -117,6 +117,37 @@ static int read_number(unsigned option, const char *name, const char *variable, 
     return 0;
 }
 
+static int read_snapshots(const struct taskprof_options *given, struct settings *ret, char *error)
+{
+    enum { DAY = 86400 };
+    struct value folder = pick(given->snapshots, "options.snapshots", "TASKPROF_SNAPSHOTS");
+    if (folder.text && strlen(folder.text) >= sizeof(ret->snapshots)) {
+        snprintf(error, OPTIONS_ERROR_MAX, "%s: the folder's path is longer than %zu bytes",
+                 folder.from, sizeof(ret->snapshots) - 1);
+        return -EINVAL;
+    }
+    snprintf(ret->snapshots, sizeof(ret->snapshots), "%s", folder.text ? folder.text : "");
+    struct value every = pick(NULL, "", "TASKPROF_SNAPSHOTS_EVERY");
+    uint64_t ns;
+    if (!given->snapshots_every_s && every.text && query_duration(every.text, &ns) &&
+        ns >= 1000000000 && ns <= DAY * (uint64_t)1000000000) {
+        ret->snapshots_every_s = (unsigned)(ns / 1000000000);
+    } else if (!given->snapshots_every_s && every.text) {
+        snprintf(error, OPTIONS_ERROR_MAX,
+                 "%s=\"%.128s\": right would be a time of 1s to 24h, such as 90s, 5m or 1h",
+                 every.from, every.text);
+        return -EINVAL;
+    } else {
+        int result =
+            read_number(given->snapshots_every_s, "options.snapshots_every_s",
+                        "TASKPROF_SNAPSHOTS_EVERY", 60, DAY, &ret->snapshots_every_s, error);
+        if (result < 0)
+            return result;
+    }
+    return read_number(given->snapshots_keep, "options.snapshots_keep", "TASKPROF_SNAPSHOTS_KEEP",
+                       60, 999999, &ret->snapshots_keep, error);
+}
+
 static void set_host_rule(struct settings *settings)
 {
     struct host_rule *rule = &settings->hosts;
@@ -169,6 +200,8 @@ int options_read(const struct taskprof_options *options, struct settings *ret,
     if (result == 0)
         result = read_number(given.client_timeout_s, "options.client_timeout_s",
                              "TASKPROF_CLIENT_TIMEOUT", 30, 86400, &ret->client_timeout_s, error);
+    if (result == 0)
+        result = read_snapshots(&given, ret, error);
     if (result == 0 && !ret->off)
         set_host_rule(ret);
     return result;

@@ -16,6 +16,9 @@ struct settings {
     struct host_rule hosts;
     unsigned max_connections;
     unsigned client_timeout_s;
+    char snapshots[256]; // a folder; "": none
+    unsigned snapshots_every_s;
+    unsigned snapshots_keep;
 };
 
 enum { OPTIONS_ERROR_MAX = 512 };

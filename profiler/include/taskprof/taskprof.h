@@ -50,12 +50,24 @@ struct taskprof_options {
 
     // TASKPROF_CLIENT_TIMEOUT. Seconds that a client may stay silent, or not read. Default 30.
     unsigned client_timeout_s;
+
+    // TASKPROF_SNAPSHOTS. A folder in which a goroutine profile is kept now and then, as
+    // PROGRAM-TIME-PID.goroutine.pb.gz, for `go tool pprof -diff_base`. Default: none.
+    const char *snapshots;
+
+    // TASKPROF_SNAPSHOTS_EVERY ("90s", "5m", or seconds). Seconds between two of them, 1 … 86400.
+    // Default 60.
+    unsigned snapshots_every_s;
+
+    // TASKPROF_SNAPSHOTS_KEEP. How many of this program's are kept there, 1 … 999999; the oldest
+    // are deleted. Default 60.
+    unsigned snapshots_keep;
 };
 
 // Without designators, which C++ knows only since C++20.
-#define TASKPROF_OPTIONS_INIT                             \
-    {                                                     \
-        sizeof(struct taskprof_options), NULL, NULL, 0, 0 \
+#define TASKPROF_OPTIONS_INIT                                         \
+    {                                                                 \
+        sizeof(struct taskprof_options), NULL, NULL, 0, 0, NULL, 0, 0 \
     }
 
 // Starts the profiler and its endpoint. `options` may be NULL. Nothing is printed.
@@ -64,6 +76,7 @@ struct taskprof_options {
 //   -EINVAL         an option, or an environment variable, that can't be understood
 //   -EADDRINUSE     the port is taken          -EADDRNOTAVAIL  the address is not this machine's
 //   -EACCES         no permission for the port -ENOMEM, -EAGAIN  no memory, no thread
+//   -ENOENT, …      what open(2) said of the folder for snapshots
 // Thread-safe. After a fork, the child has no endpoint until it calls this again.
 int taskprof_start(const struct taskprof_options *options);
 
