@@ -37,8 +37,8 @@ expect_none 'profiler/symbols/ may include profiler/(base|arch|unwind|tasks) onl
   matches '#include "' -- profiler/symbols | grep -vE '#include "profiler/(base|arch|unwind|tasks|symbols)/' || true)"
 expect_none 'proto/ may not look at live registries' "$(
   matches '#include "(profiler/(tasks|channels/registry)|http)/' -- proto)"
-expect_none 'samples use the public headers alone' "$(
-  matches '#include "(profiler|proto|http)/' -- samples)"
+expect_none 'samples and the preloaded library use the public headers alone' "$(
+  matches '#include "(profiler|proto|http)/' -- samples preload)"
 
 expect_none 'banned functions' "$(
   matches '\b(sprintf|strcpy|strcat|strtok|atoi|alloca|gets)\(' -- '*.c' '*.h')"

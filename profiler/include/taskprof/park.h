@@ -64,6 +64,9 @@ const char *taskprof_reason_text(enum taskprof_reason reason);
 // NULL for none): only its address is kept, it is never read.
 void taskprof_park(enum taskprof_reason reason, const void *object);
 
+// A file descriptor as an object: dumps show it as a number.
+#define TASKPROF_FD(fd) ((const void *)((uintptr_t)(unsigned)(fd) + 1))
+
 // The same for a call that may or may not block (a read, a poll): cheaper, and counted as a wait
 // only while the kernel says that the thread sleeps in a system call; until then the task is
 // running. Its wait may seem longer than it is by a timer tick (1 to 10 ms). Where /proc can't be
