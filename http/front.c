@@ -3,6 +3,7 @@
 #include "http/mhd.h"
 #include "http/rescue.h"
 #include "profiler/base/memory.h"
+#include "profiler/base/own_fd.h"
 #include "profiler/tasks/own_thread.h"
 
 #include <errno.h>
@@ -31,14 +32,15 @@ static void spares_open(struct front *front)
 {
     for (int i = 0; i < SPARES; i++)
         if (front->spares[i] < 0)
-            front->spares[i] = fcntl(front->stop, F_DUPFD_CLOEXEC, 0);
+            // Low: a number above a limit that the program sets later is of no use.
+            front->spares[i] = own_fd(fcntl(front->stop, F_DUPFD_CLOEXEC, 0));
 }
 
 static void spares_close(struct front *front)
 {
     for (int i = 0; i < SPARES; i++) {
         if (front->spares[i] >= 0)
-            close(front->spares[i]);
+            own_fd_close(front->spares[i]);
         front->spares[i] = -1;
     }
 }
@@ -67,8 +69,8 @@ static void serve(struct front *front, int fd, const struct sockaddr_storage *ad
 static int accept_one(struct front *front, struct sockaddr_storage *address, socklen_t *length)
 {
     *length = sizeof(*address);
-    return accept4(front->listener, (struct sockaddr *)address, length,
-                   SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return own_fd(
+        accept4(front->listener, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
 // The process has no file descriptors left: the spares are given away for one connection.
@@ -116,9 +118,9 @@ static void front_free(struct front *front)
 {
     spares_close(front);
     if (front->listener >= 0)
-        close(front->listener);
+        own_fd_close(front->listener);
     if (front->stop >= 0)
-        close(front->stop);
+        own_fd_close(front->stop);
     memory_unmap(front, sizeof(*front));
 }
 
@@ -126,8 +128,8 @@ static int listen_at(struct front *front)
 {
     struct sockaddr_storage *address = &front->settings.address;
     int one = 1;
-    front->listener =
-        socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    front->listener = own_fd_high(
+        socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
     if (front->listener < 0)
         return -errno;
     // Without it, a restarted process can't listen for a minute after clients were connected.
@@ -149,7 +151,7 @@ int front_start(struct settings *settings, struct front **ret)
     front->listener = -1;
     for (int i = 0; i < SPARES; i++)
         front->spares[i] = -1;
-    front->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    front->stop = own_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     int result = front->stop < 0 ? -errno : listen_at(front);
     if (result == 0)
         result = mhd_start(&front->settings, &front->mhd);

@@ -7,6 +7,7 @@
 #include "http/recorder.h"
 #include "http/routes.h"
 #include "profiler/base/lock.h"
+#include "profiler/base/own_fd.h"
 #include "profiler/symbols/symbols.h"
 #include "profiler/tasks/fork.h"
 
@@ -141,6 +142,7 @@ void http_after_fork(void)
     if (front)
         front_forget(front);
     recorder_after_fork();
+    own_fd_forget_all();
     front = NULL;
     running = false;
     address[0] = '\0';

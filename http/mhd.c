@@ -1,9 +1,11 @@
 #include "http/mhd.h"
 
+#include "http/mhd_fds.h"
 #include "http/mhd_request.h"
 #include "http/seats.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/lock.h"
+#include "profiler/base/own_fd.h"
 #include "profiler/tasks/own_thread.h"
 
 #include <errno.h>
@@ -64,6 +66,7 @@ static void connection_release(struct mhd *mhd, struct mhd_connection *connectio
 {
     mhd_request_release(connection);
     connection->used = false;
+    own_fd_leave(connection->fd);
     seats_give(&mhd->seats, connection->seat);
 }
 
@@ -131,6 +134,7 @@ static void take_offer(struct mhd *mhd)
     mhd->adding_seat = seat;
     if (MHD_add_connection(mhd->daemon, fd, (struct sockaddr *)&address, length) == MHD_YES)
         return;
+    own_fd_leave(fd);
     // It has closed the socket. If it had not even announced the connection, its seat is still
     // taken.
     if (!mhd->adding)
@@ -232,7 +236,7 @@ static void cut_late(struct mhd *mhd, uint64_t now)
 static void mhd_free(struct mhd *mhd)
 {
     if (mhd->event >= 0)
-        close(mhd->event);
+        own_fd_close(mhd->event);
     memory_unmap(mhd, mhd->mapped);
 }
 
@@ -247,6 +251,7 @@ static void finish(struct mhd *mhd)
         }
     }
     MHD_run(mhd->daemon);
+    mhd_fds_leave(mhd->daemon);
     MHD_stop_daemon(mhd->daemon);
     uint32_t running = END_RUNNING;
     // Acquire-release: whoever reads END_DONE finds all that this thread did done.
@@ -297,7 +302,7 @@ int mhd_start(const struct settings *settings, struct mhd **ret)
     mhd->polled_connections = (struct mhd_connection **)((char *)mhd + pointers);
     mhd->seats = (struct seats){.count = max, .keys = (_Atomic uint64_t *)((char *)mhd + keys)};
     memcpy((void *)&mhd->settings, settings, sizeof(*settings));
-    mhd->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    mhd->event = own_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     // Its own limit is above ours, which is the one that answers with 503.
     if (mhd->event >= 0)
         mhd->daemon = MHD_start_daemon(
@@ -310,8 +315,10 @@ int mhd_start(const struct settings *settings, struct mhd **ret)
         mhd_free(mhd);
         return -ENOMEM;
     }
+    mhd_fds_mark(mhd->daemon);
     int result = own_thread_start(&mhd->thread, "taskprof-mhd", run, mhd);
     if (result < 0) {
+        mhd_fds_leave(mhd->daemon);
         MHD_stop_daemon(mhd->daemon);
         mhd_free(mhd);
         return result;
@@ -410,11 +417,9 @@ void mhd_stop(struct mhd *mhd)
 void mhd_forget(struct mhd *mhd)
 {
     // The connections' sockets too: a client must not wait for the end of the child.
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(mhd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     for (unsigned i = 0; i < mhd->settings.max_connections; i++)
         if (mhd->connections[i].used)
-            close(mhd->connections[i].fd);
-    if (info && info->epoll_fd >= 0)
-        close(info->epoll_fd);
+            own_fd_close(mhd->connections[i].fd);
+    mhd_fds_close(mhd->daemon);
     mhd_free(mhd);
 }

@@ -2,6 +2,7 @@
 
 #include "http/profiles.h"
 
+#include "profiler/base/own_fd.h"
 #include "profiler/symbols/symbols.h"
 #include "profiler/unwind/maps.h"
 
@@ -17,12 +18,12 @@ void profile_cmdline(const struct http_request *request, const char *query,
     ssize_t got = -1;
     (void)request;
     (void)query;
-    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    int fd = own_fd(open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
     if (fd >= 0) {
         char *into;
         while ((into = buffer_reserve(out, 4096)) && (got = read(fd, into, 4096)) > 0)
             out->length += (size_t)got;
-        close(fd);
+        own_fd_close(fd);
     }
     if (got < 0) {
         http_error(reply, 500, "/proc/self/cmdline can't be read");

@@ -1,6 +1,7 @@
 #include "http/recorder.h"
 
 #include "profiler/base/lock.h"
+#include "profiler/base/own_fd.h"
 #include "profiler/tasks/own_thread.h"
 
 #include <dirent.h>
@@ -53,12 +54,12 @@ static bool folder_is_deleted(void)
 
 static int folder_open(void)
 {
-    int fd = open(recorder.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = own_fd_high(open(recorder.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0)
         return -errno;
     if (fstat(fd, &recorder.identity) != 0) {
         int error = -errno;
-        close(fd);
+        own_fd_close(fd);
         return error;
     }
     recorder.fd = fd;
@@ -89,7 +90,7 @@ static unsigned count_profiles(char oldest[NAME])
 {
     char bytes[4096] __attribute__((aligned(8)));
     unsigned count = 0;
-    int listing = openat(recorder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int listing = own_fd(openat(recorder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (listing < 0)
         return 0;
     long got;
@@ -103,7 +104,7 @@ static unsigned count_profiles(char oldest[NAME])
                 snprintf(oldest, NAME, "%s", entry->name);
         }
     }
-    close(listing);
+    own_fd_close(listing);
     return count;
 }
 
@@ -129,7 +130,7 @@ static int write_profile(void)
         if (error)
             return error;
         if (old >= 0)
-            close(old);
+            own_fd_close(old);
     }
     make_room();
     clock_gettime(CLOCK_REALTIME, &now);
@@ -141,12 +142,14 @@ static int write_profile(void)
     if (length < 0 || (size_t)length >= sizeof(name))
         return -ENAMETOOLONG;
     snprintf(unfinished, sizeof(unfinished), ".%s", name);
-    int fd = openat(recorder.fd, unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int fd = own_fd(openat(recorder.fd, unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (fd < 0)
         return -errno;
     int result = taskprof_write(fd, "goroutine", NULL);
-    if (close(fd) != 0 && result == 0)
+    // Full disks are often told only now.
+    if (result == 0 && fsync(fd) != 0)
         result = -errno;
+    own_fd_close(fd);
     if (result == 0 && renameat(recorder.fd, unfinished, recorder.fd, name) != 0)
         result = -errno;
     if (result < 0)
@@ -195,7 +198,7 @@ int recorder_start(const struct settings *settings)
     error = own_thread_start(&recorder.thread, "taskprof-files", run, NULL);
     recorder.started = error == 0;
     if (error) {
-        close(recorder.fd);
+        own_fd_close(recorder.fd);
         recorder.fd = -1;
     }
     return error;
@@ -215,7 +218,7 @@ void recorder_after_fork(void)
 {
     recorder.started = false;
     if (recorder.fd >= 0 && folder_is_ours())
-        close(recorder.fd);
+        own_fd_close(recorder.fd);
     recorder.fd = -1;
 }
 

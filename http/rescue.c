@@ -4,6 +4,7 @@
 #include "http/query.h"
 #include "http/routes.h"
 #include "profiler/base/clock.h"
+#include "profiler/base/own_fd.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -210,14 +211,14 @@ static void finish(struct rescue *rescue, bool whole)
         struct linger reset = {.l_onoff = 1, .l_linger = 0};
         setsockopt(rescue->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     }
-    close(rescue->fd);
+    own_fd_close(rescue->fd);
 }
 
 static struct rescue *rescue_new(int fd, int stop)
 {
     struct rescue *rescue = memory_map(sizeof(*rescue));
     if (!rescue) {
-        close(fd);
+        own_fd_close(fd);
         return NULL;
     }
     rescue->fd = fd;

@@ -1,5 +1,7 @@
 #include "profiler/base/safe_read.h"
 
+#include "profiler/base/own_fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -9,12 +11,12 @@
 // Bare system calls: open, pread and close are cancellation points, and may be wrapped.
 static ssize_t read_through_proc(uintptr_t address, void *into, size_t length)
 {
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    int fd = own_fd((int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC));
     if (fd < 0)
         return -errno;
     ssize_t got = syscall(SYS_pread64, fd, into, length, address);
     int error = errno;
-    syscall(SYS_close, fd);
+    own_fd_close(fd);
     if (got < 0)
         return error == EIO ? -EFAULT : -error;
     return got;

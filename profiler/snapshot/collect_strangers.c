@@ -1,6 +1,7 @@
 // Threads outside any park, and those that never called the library: what /proc tells of them.
 
 #include "profiler/base/memory.h"
+#include "profiler/base/own_fd.h"
 #include "profiler/snapshot/collector.h"
 #include "profiler/tasks/thread.h"
 
@@ -95,7 +96,7 @@ void collect_list_tids(struct collector *collector)
     list_tids(collector);
     collector->tids_are_ours = tids_are_ours(collector);
     if (collector->proc >= 0 && !collector->tids_are_ours) {
-        close(collector->proc);
+        own_fd_close(collector->proc);
         collector->proc = -ESRCH;
         collector->tids_count = 0;
     }

@@ -1,4 +1,5 @@
 #include "profiler/snapshot/proc_thread.h"
+#include "profiler/base/own_fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 
 int proc_threads_open(void)
 {
-    int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = own_fd(open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return fd < 0 ? -errno : fd;
 }
 
@@ -53,11 +54,11 @@ static ssize_t read_file(int directory, pid_t tid, const char *file, char *into,
 {
     char path[48];
     snprintf(path, sizeof(path), "%d/%s", (int)tid, file);
-    int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+    int fd = own_fd(openat(directory, path, O_RDONLY | O_CLOEXEC));
     ssize_t got = fd < 0 ? -1 : read(fd, into, size - 1);
     int error = errno;
     if (fd >= 0)
-        close(fd);
+        own_fd_close(fd);
     if (got < 0)
         return error == ENOENT ? -ESRCH : -error;
     into[got] = '\0';
@@ -145,7 +146,7 @@ void proc_thread_name(pid_t tid, char into[TASKPROF_NAME_SIZE])
             into[got - 1] = '\0';
         if (got < 0)
             into[0] = '\0';
-        close(directory);
+        own_fd_close(directory);
     }
     errno = saved;
 }

@@ -4,6 +4,7 @@
 
 #include "profiler/arch/capture.h"
 #include "profiler/base/clock.h"
+#include "profiler/base/own_fd.h"
 #include "profiler/base/sort.h"
 #include "profiler/snapshot/collector.h"
 #include "profiler/tasks/fork.h"
@@ -146,7 +147,7 @@ static int collect(struct collector *into, struct snapshot *snapshot)
     collect_starting(into);
     collect_strangers(into);
     if (into->proc >= 0)
-        close(into->proc);
+        own_fd_close(into->proc);
     if (into->out_of_memory)
         return -ENOMEM;
     result = waiters_finish(&into->waiters, snapshot);

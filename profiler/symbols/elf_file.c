@@ -1,6 +1,7 @@
 #include "profiler/symbols/elf_file.h"
 
 #include "profiler/base/memory.h"
+#include "profiler/base/own_fd.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -171,7 +172,7 @@ int elf_file_open(const char *path, struct elf_file *ret)
 {
     // Not blocking: a path may lead to a pipe by now.
     int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    struct elf_file file = {.fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags)};
+    struct elf_file file = {.fd = own_fd((int)syscall(SYS_openat, AT_FDCWD, path, flags))};
     if (file.fd < 0)
         return -errno;
     int error = read_header(&file);
@@ -190,7 +191,7 @@ void elf_file_close(struct elf_file *file)
         memory_unmap(file->sections, file->section_count * sizeof(Elf64_Shdr) + 1);
     if (file->names)
         memory_unmap(file->names, file->names_size + 1);
-    syscall(SYS_close, file->fd);
+    own_fd_close(file->fd);
     *file = (struct elf_file){.fd = -1};
 }
 

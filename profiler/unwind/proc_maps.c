@@ -1,6 +1,7 @@
 #include "profiler/unwind/proc_maps.h"
 
 #include "profiler/base/memory.h"
+#include "profiler/base/own_fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,10 +154,10 @@ int proc_maps_each(bool (*each)(void *context, const struct proc_map *map), void
     if (!text)
         return -ENOMEM;
     int saved = errno;
-    long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    int error = fd < 0 ? -errno : read_all((int)fd, text, each, context);
+    int fd = own_fd((int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC));
+    int error = fd < 0 ? -errno : read_all(fd, text, each, context);
     if (fd >= 0)
-        syscall(SYS_close, fd);
+        own_fd_close(fd);
     errno = saved;
     memory_unmap(text, ROOM);
     return error;

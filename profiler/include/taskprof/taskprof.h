@@ -99,6 +99,11 @@ int taskprof_stop(void);
 // then has the text that GET would have answered with.
 int taskprof_write(int fd, const char *profile, const char *query);
 
+// Whether a file descriptor is one that taskprof has opened for itself (1) or not (0). For programs
+// that close all descriptors they find, and for wrappers of close(2): taskprof's are better left
+// open. Any thread; async-signal-safe.
+int taskprof_owns_fd(int fd);
+
 // The text of any negative errno that a taskprof function returned. Static.
 const char *taskprof_error_text(int error);
 

@@ -1,0 +1,33 @@
+// taskprof's own file descriptors, in a process that may close all it finds.
+//
+// A program that becomes a daemon often closes every number up to its limit. It would close the
+// endpoint's sockets, and worse: get one of their numbers for a file of its own, which taskprof
+// would then close, or accept clients on. So each descriptor is marked while it is open, and the
+// preloaded close(2) leaves marked ones alone (taskprof_owns_fd).
+//
+// Any thread, async-signal-safe; errno is kept where nothing fails. Numbers past OWN_FD_MAX can't
+// be marked, and are as good as before.
+
+#pragma once
+
+#include <stdbool.h>
+
+enum { OWN_FD_MAX = 1 << 16 };
+
+// Marks a descriptor that was just opened, and returns it; a negative one is returned as it is.
+int own_fd(int fd);
+
+// The same for one that stays open: moved to a high number first, so that the program's own begin
+// where they would without taskprof, and a dup2 to a small number of its choice meets none.
+int own_fd_high(int fd);
+
+// Forgets the mark of a descriptor that somebody else is about to close.
+void own_fd_leave(int fd);
+
+// Unmarks and closes.
+void own_fd_close(int fd);
+
+bool own_fd_is(int fd);
+
+// For the child of a fork, when it has closed what it inherited.
+void own_fd_forget_all(void);
