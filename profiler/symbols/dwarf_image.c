@@ -1,6 +1,7 @@
 #include "profiler/symbols/dwarf_image.h"
 
 #include "profiler/base/memory.h"
+#include "profiler/symbols/dwarf_sections.h"
 #include "profiler/symbols/elf_find.h"
 
 #include <elfutils/libdwelf.h>
@@ -10,99 +11,90 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READ_AT_ONCE = 4 << 20 };
+// Sections lie at multiples of ALIGNMENT, so that libelf needs no copies of them.
+enum { ALIGNMENT = 16, NAMES_MAX = 256 };
 static const uint64_t LOADED_MAX = (uint64_t)1 << 30;
 
-// Of the sections without these nothing is asked; they stay zeroes that no memory was spent on.
-static bool is_wanted(const struct elf_file *file, const Elf64_Shdr *section)
+// The file that libdw is shown: a header, the sections, their names, the section headers.
+struct layout {
+    struct dwarf_section sections[DWARF_SECTIONS_MAX];
+    size_t count;
+    Elf64_Shdr headers[DWARF_SECTIONS_MAX + 2];
+    char names[NAMES_MAX];
+    size_t names_at;
+    size_t headers_at;
+    size_t size;
+};
+
+static size_t aligned(size_t size)
 {
-    static const char *const wanted[] = {
-        ".debug_info",     ".debug_abbrev",   ".debug_line",  ".debug_str",
-        ".debug_line_str", ".debug_addr",     ".debug_types", ".debug_str_offsets",
-        ".debug_ranges",   ".debug_rnglists", ".shstrtab",    ".gnu_debugaltlink",
-    };
-    if (section->sh_type == SHT_NOBITS || section->sh_name >= file->names_size)
-        return false;
-    const char *name = file->names + section->sh_name;
-    // libdw unpacks compressed sections all at once when it opens the file.
-    if (strncmp(name, ".zdebug_", 8) == 0 ||
-        (strncmp(name, ".debug_", 7) == 0 && section->sh_flags & SHF_COMPRESSED))
-        return true;
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
-        if (strcmp(name, wanted[i]) == 0)
-            return true;
-    return false;
+    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-static uint64_t unpacked_size(const struct elf_file *file, const Elf64_Shdr *section)
+static void lay_out(struct layout *layout)
 {
-    Elf64_Chdr header;
-    if (section->sh_flags & SHF_COMPRESSED && section->sh_size >= sizeof(header) &&
-        elf_file_read(file, &header, sizeof(header), section->sh_offset) == 0)
-        return header.ch_size;
-    // The older kind: "ZLIB" and the size, in big endian.
-    unsigned char old[12];
-    if (section->sh_size < sizeof(old) ||
-        elf_file_read(file, old, sizeof(old), section->sh_offset) != 0 ||
-        memcmp(old, "ZLIB", 4) != 0)
-        return 0;
-    uint64_t size = 0;
-    for (int i = 4; i < 12; i++)
-        size = size << 8 | old[i];
-    return size;
+    static const char own_name[] = ".shstrtab";
+    size_t at = aligned(sizeof(Elf64_Ehdr));
+    size_t name = 1;
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct dwarf_section *section = &layout->sections[i];
+        layout->headers[1 + i] = (Elf64_Shdr){.sh_name = (Elf64_Word)name,
+                                              .sh_type = SHT_PROGBITS,
+                                              .sh_offset = at,
+                                              .sh_size = section->size,
+                                              .sh_addralign = 1};
+        size_t length = strlen(section->name) + 1;
+        memcpy(layout->names + name, section->name, length);
+        name += length;
+        at = aligned(at + section->size);
+    }
+    memcpy(layout->names + name, own_name, sizeof(own_name));
+    layout->headers[1 + layout->count] = (Elf64_Shdr){.sh_name = (Elf64_Word)name,
+                                                      .sh_type = SHT_STRTAB,
+                                                      .sh_offset = at,
+                                                      .sh_size = name + sizeof(own_name),
+                                                      .sh_addralign = 1};
+    layout->names_at = at;
+    layout->headers_at = at + NAMES_MAX;
+    layout->size = layout->headers_at + sizeof(layout->headers);
 }
 
-static int copy(const struct elf_file *file, const struct dwarf_image *image, uint64_t offset,
-                uint64_t size, void (*progress)(void))
+static int fill(const struct elf_file *file, struct layout *layout, char *bytes,
+                void (*progress)(void))
 {
-    if (offset > image->size || size > image->size - offset)
-        return -ENOEXEC;
-    while (size) {
-        size_t length = size < READ_AT_ONCE ? size : READ_AT_ONCE;
-        int error = elf_file_read(file, (char *)image->bytes + offset, length, offset);
-        if (error)
+    for (size_t i = 0; i < layout->count; i++) {
+        Elf64_Shdr *header = &layout->headers[1 + i];
+        int error =
+            dwarf_section_load(file, &layout->sections[i], bytes + header->sh_offset, progress);
+        if (error && error != -EBADMSG)
             return error;
-        progress();
-        offset += length;
-        size -= length;
+        // One that can't be unpacked may not be needed.
+        if (error)
+            header->sh_size = 0;
     }
+    Elf64_Ehdr header = file->header;
+    header.e_phoff = 0;
+    header.e_phnum = 0;
+    header.e_shoff = layout->headers_at;
+    header.e_shnum = (Elf64_Half)(layout->count + 2);
+    header.e_shstrndx = (Elf64_Half)(layout->count + 1);
+    memcpy(bytes, &header, sizeof(header));
+    memcpy(bytes + layout->names_at, layout->names, NAMES_MAX);
+    memcpy(bytes + layout->headers_at, layout->headers, sizeof(layout->headers));
     return 0;
-}
-
-static int copy_all(const struct elf_file *file, const struct dwarf_image *image,
-                    void (*progress)(void))
-{
-    const Elf64_Ehdr *header = &file->header;
-    int error = copy(file, image, 0, sizeof(*header), progress);
-    if (!error)
-        error = copy(file, image, header->e_phoff, (uint64_t)header->e_phnum * header->e_phentsize,
-                     progress);
-    if (!error)
-        error = copy(file, image, header->e_shoff,
-                     (uint64_t)file->section_count * sizeof(Elf64_Shdr), progress);
-    uint64_t loaded = 0;
-    for (size_t i = 0; i < file->section_count && !error; i++) {
-        const Elf64_Shdr *section = &file->sections[i];
-        if (!is_wanted(file, section))
-            continue;
-        uint64_t unpacked = unpacked_size(file, section);
-        if (section->sh_size > LOADED_MAX || unpacked > LOADED_MAX)
-            return -EFBIG;
-        loaded += section->sh_size + unpacked;
-        if (loaded > LOADED_MAX)
-            return -EFBIG;
-        error = copy(file, image, section->sh_offset, section->sh_size, progress);
-    }
-    return error;
 }
 
 int dwarf_image_open(const struct elf_file *file, void (*progress)(void), struct dwarf_image *ret)
 {
-    struct dwarf_image image = {.size = file->size};
-    image.bytes = memory_map(image.size);
+    struct layout layout = {0};
+    layout.count = dwarf_sections_find(file, layout.sections);
+    if (dwarf_sections_size(layout.sections, layout.count) > LOADED_MAX)
+        return -EFBIG;
+    lay_out(&layout);
+    struct dwarf_image image = {.size = layout.size, .bytes = memory_map(layout.size)};
     if (!image.bytes)
         return -ENOMEM;
-    int error = copy_all(file, &image, progress);
+    int error = fill(file, &layout, image.bytes, progress);
     if (!error) {
         elf_version(EV_CURRENT);
         image.elf = elf_memory(image.bytes, image.size);

@@ -1,11 +1,9 @@
 #include "profiler/symbols/dwarf_lines.h"
 
 #include "profiler/symbols/dwarf_image.h"
-#include "profiler/symbols/dwarf_unit.h"
+#include "profiler/symbols/dwarf_units.h"
 #include "profiler/symbols/elf_find.h"
-#include "profiler/symbols/ranges.h"
 
-#include <dwarf.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,11 +14,8 @@ struct dwarf_lines {
     struct dwarf_lines *previous;
     struct dwarf_image image;
     struct dwarf_image shared; // what .gnu_debugaltlink names; empty if it names nothing
-    struct buffer units;       // of struct dwarf_unit
-    struct buffer ranges;      // of struct range: item is the unit
+    struct dwarf_units units;
 };
-
-enum { UNIT_RANGES_MAX = 1 << 20 };
 
 // All that are open, so that leak checkers, which do not look into memory from memory_map, see that
 // somebody still has them.
@@ -67,48 +62,6 @@ static void find_code(const struct elf_file *file, uint64_t *ret_low, uint64_t *
     *ret_high = low < high ? high : UINT64_MAX;
 }
 
-static void add_ranges(struct dwarf_lines *lines, struct dwarf_unit *unit, uint32_t index)
-{
-    Dwarf_Addr base = 0;
-    ptrdiff_t at = 0;
-    struct range range = {.item = index};
-    for (unsigned i = 0; i < UNIT_RANGES_MAX; i++) {
-        at = dwarf_ranges(&unit->die, at, &base, &range.low, &range.high);
-        if (at <= 0)
-            break;
-        range.origin = range.low;
-        if (range.low < range.high && range.low >= unit->code_low && range.high <= unit->code_high)
-            buffer_append(&lines->ranges, &range, sizeof(range));
-    }
-}
-
-static int index_units(struct dwarf_lines *lines, const struct elf_file *file)
-{
-    struct dwarf_unit unit = {0};
-    find_code(file, &unit.code_low, &unit.code_high);
-    Dwarf_Off at = 0;
-    Dwarf_Off next;
-    size_t header;
-    while (dwarf_nextcu(lines->image.dwarf, at, &next, &header, NULL, NULL, NULL) == 0) {
-        int tag = dwarf_offdie(lines->image.dwarf, at + header, &unit.die) ? dwarf_tag(&unit.die)
-                                                                           : DW_TAG_invalid;
-        if (tag == DW_TAG_compile_unit || tag == DW_TAG_skeleton_unit) {
-            size_t index = lines->units.length / sizeof(unit);
-            unit.bytes = next - at;
-            buffer_append(&lines->units, &unit, sizeof(unit));
-            add_ranges(lines, &unit, (uint32_t)index);
-        }
-        dwarf_lines_step();
-        at = next;
-    }
-    if (lines->units.failed || lines->ranges.failed)
-        return -ENOMEM;
-    if (!lines->ranges.length)
-        return -ENODATA;
-    int error = ranges_sort(&lines->ranges);
-    return error ? error : ranges_flatten(&lines->ranges);
-}
-
 static int open_dwarf(const struct elf_file *file, struct dwarf_lines **ret)
 {
     struct dwarf_lines *lines = calloc(1, sizeof(*lines));
@@ -122,7 +75,9 @@ static int open_dwarf(const struct elf_file *file, struct dwarf_lines **ret)
     if (!error) {
         if (dwarf_image_open_shared(&lines->image, file, dwarf_lines_step, &lines->shared) == 0)
             dwarf_setalt(lines->image.dwarf, lines->shared.dwarf);
-        error = index_units(lines, file);
+        lines->units.dwarf = lines->image.dwarf;
+        find_code(file, &lines->units.code_low, &lines->units.code_high);
+        error = dwarf_units_open(&lines->units);
     }
     if (error) {
         dwarf_lines_close(lines);
@@ -159,11 +114,7 @@ void dwarf_lines_close(struct dwarf_lines *lines)
 {
     if (!lines)
         return;
-    struct dwarf_unit *units = (struct dwarf_unit *)(void *)lines->units.data;
-    for (size_t i = 0; i < lines->units.length / sizeof(*units); i++)
-        dwarf_unit_release(&units[i]);
-    buffer_release(&lines->units);
-    buffer_release(&lines->ranges);
+    dwarf_units_release(&lines->units);
     dwarf_image_close(&lines->image);
     dwarf_image_close(&lines->shared);
     if (lines->previous)
@@ -177,11 +128,8 @@ void dwarf_lines_close(struct dwarf_lines *lines)
 
 bool dwarf_lines_find(struct dwarf_lines *lines, uint64_t address, struct dwarf_answer *ret)
 {
-    const struct range *range = ranges_find(&lines->ranges, address);
-    if (!range)
-        return false;
-    struct dwarf_unit *units = (struct dwarf_unit *)(void *)lines->units.data;
-    bool found = dwarf_unit_find(&units[range->item], address, ret);
+    struct dwarf_unit *unit = dwarf_units_find(&lines->units, address);
+    bool found = unit && dwarf_unit_find(unit, address, ret);
     dwarf_lines_step();
     return found;
 }

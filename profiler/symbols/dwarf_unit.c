@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 enum { DEPTH_MAX = 256, RANGES_MAX = 16 << 20, STEP = 4096, ROOT = 0 };
+#define NOBODY UINT32_MAX // the parent of the unit itself
 
 // A function that has code, or an inlined call.
 struct dwarf_scope {
@@ -20,7 +21,7 @@ struct dwarf_scope {
 struct scope_range {
     uint64_t low;
     uint64_t high;
-    uint32_t parent; // index of the scope around
+    uint32_t parent; // index of the scope around, or NOBODY
     uint32_t scope;
 };
 
@@ -34,14 +35,10 @@ static struct scope_range *ranges_of_unit(const struct dwarf_unit *unit)
     return (struct scope_range *)(void *)unit->ranges.data;
 }
 
-// Returns the scope in which the children of `die` lie. A function is nobody's child here, wherever
-// it stands in the tree: its code is not within the code of the one around.
-static uint32_t note(struct dwarf_unit *unit, Dwarf_Die *die, int tag, uint32_t parent)
+// Adds the code of a scope; false if it has none.
+static bool add_ranges(struct dwarf_unit *unit, Dwarf_Die *die, uint32_t parent, uint32_t scope)
 {
-    if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine)
-        return parent;
-    uint32_t scope = (uint32_t)(unit->scopes.length / sizeof(struct dwarf_scope));
-    struct scope_range range = {.parent = tag == DW_TAG_subprogram ? ROOT : parent, .scope = scope};
+    struct scope_range range = {.parent = parent, .scope = scope};
     size_t before = unit->ranges.length;
     Dwarf_Addr base = 0;
     ptrdiff_t at = 0;
@@ -50,8 +47,20 @@ static uint32_t note(struct dwarf_unit *unit, Dwarf_Die *die, int tag, uint32_t 
         // Functions that the linker threw away stand at addresses that are no code's.
         if (range.low < range.high && range.low >= unit->code_low && range.high <= unit->code_high)
             buffer_append(&unit->ranges, &range, sizeof(range));
-    if (unit->ranges.length == before)
-        return tag == DW_TAG_subprogram ? ROOT : parent;
+    return unit->ranges.length > before;
+}
+
+// Returns the scope in which the children of `die` lie. A function is nobody's child here, wherever
+// it stands in the tree: its code is not within the code of the one around.
+static uint32_t note(struct dwarf_unit *unit, Dwarf_Die *die, int tag, uint32_t parent)
+{
+    if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine)
+        return parent;
+    uint32_t scope = (uint32_t)(unit->scopes.length / sizeof(struct dwarf_scope));
+    if (tag == DW_TAG_subprogram)
+        parent = ROOT;
+    if (!add_ranges(unit, die, parent, scope))
+        return parent;
     buffer_append(&unit->scopes, &(struct dwarf_scope){.die = *die}, sizeof(struct dwarf_scope));
     return scope;
 }
@@ -135,6 +144,7 @@ static void build_index(struct dwarf_unit *unit)
     unit->mangles = mangles(dwarf_srclang(&unit->die));
     struct dwarf_scope root = {.die = unit->die};
     buffer_append(&unit->scopes, &root, sizeof(root));
+    add_ranges(unit, &unit->die, NOBODY, ROOT);
     walk(unit);
     if (unit->scopes.failed || unit->ranges.failed) {
         buffer_release(&unit->scopes);
@@ -151,8 +161,9 @@ static void build_index(struct dwarf_unit *unit)
     dwarf_lines_step();
 }
 
-// The scope right inside of `parent` that holds the address; ROOT if none does.
-static uint32_t find_inside(const struct dwarf_unit *unit, uint32_t parent, uint64_t address)
+// The range right inside of `parent` that holds the address, NULL if none does.
+static const struct scope_range *find_range(const struct dwarf_unit *unit, uint32_t parent,
+                                            uint64_t address)
 {
     const struct scope_range *ranges = ranges_of_unit(unit);
     size_t low = 0;
@@ -166,9 +177,9 @@ static uint32_t find_inside(const struct dwarf_unit *unit, uint32_t parent, uint
             high = middle;
     }
     if (low == 0)
-        return ROOT;
+        return NULL;
     const struct scope_range *range = &ranges[low - 1];
-    return range->parent == parent && range->high > address ? range->scope : ROOT;
+    return range->parent == parent && range->high > address ? range : NULL;
 }
 
 static uint32_t number_of(Dwarf_Die *die, unsigned name)
@@ -233,6 +244,13 @@ static Dwarf_Line *find_line(const struct dwarf_unit *unit, uint64_t address)
     return dwarf_lineendsequence(line, &ends) == 0 && !ends ? line : NULL;
 }
 
+bool dwarf_unit_holds(struct dwarf_unit *unit, uint64_t address)
+{
+    if (!unit->indexed)
+        build_index(unit);
+    return find_range(unit, NOBODY, address) != NULL;
+}
+
 bool dwarf_unit_find(struct dwarf_unit *unit, uint64_t address, struct dwarf_answer *ret)
 {
     if (!unit->indexed)
@@ -240,9 +258,10 @@ bool dwarf_unit_find(struct dwarf_unit *unit, uint64_t address, struct dwarf_ans
     uint32_t scopes[DWARF_FRAMES_MAX]; // outermost first
     unsigned count = 0;
     for (uint32_t scope = ROOT; count < DWARF_FRAMES_MAX;) {
-        scope = find_inside(unit, scope, address);
-        if (scope == ROOT)
+        const struct scope_range *range = find_range(unit, scope, address);
+        if (!range)
             break;
+        scope = range->scope;
         scopes[count++] = scope;
     }
     Dwarf_Line *line = find_line(unit, address);

@@ -23,6 +23,9 @@ struct dwarf_unit {
     size_t file_count;
 };
 
+// Whether the unit says of itself that it holds this address of the file.
+bool dwarf_unit_holds(struct dwarf_unit *unit, uint64_t address);
+
 // What stands at an address of the file. false: nothing is known.
 bool dwarf_unit_find(struct dwarf_unit *unit, uint64_t address, struct dwarf_answer *ret);
 
