@@ -32,8 +32,8 @@ static void spares_open(struct front *front)
 {
     for (int i = 0; i < SPARES; i++)
         if (front->spares[i] < 0)
-            // Low: a number above a limit that the program sets later is of no use.
-            front->spares[i] = own_fd(fcntl(front->stop, F_DUPFD_CLOEXEC, 0));
+            // Not very high: a number above a limit that the program sets later is of no use.
+            front->spares[i] = own_fd(fcntl(front->stop, F_DUPFD_CLOEXEC, OWN_FD_LOW));
 }
 
 static void spares_close(struct front *front)
@@ -69,7 +69,7 @@ static void serve(struct front *front, int fd, const struct sockaddr_storage *ad
 static int accept_one(struct front *front, struct sockaddr_storage *address, socklen_t *length)
 {
     *length = sizeof(*address);
-    return own_fd(
+    return own_fd_high(
         accept4(front->listener, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 

@@ -303,6 +303,8 @@ int mhd_start(const struct settings *settings, struct mhd **ret)
     mhd->seats = (struct seats){.count = max, .keys = (_Atomic uint64_t *)((char *)mhd + keys)};
     memcpy((void *)&mhd->settings, settings, sizeof(*settings));
     mhd->event = own_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    struct own_fd_blocked blocked;
+    own_fd_block(&blocked);
     // Its own limit is above ours, which is the one that answers with 503.
     if (mhd->event >= 0)
         mhd->daemon = MHD_start_daemon(
@@ -311,6 +313,7 @@ int mhd_start(const struct settings *settings, struct mhd **ret)
             MHD_OPTION_CONNECTION_TIMEOUT, settings->client_timeout_s, MHD_OPTION_URI_LOG_CALLBACK,
             mhd_request_started, mhd, MHD_OPTION_NOTIFY_COMPLETED, mhd_request_completed, mhd,
             MHD_OPTION_NOTIFY_CONNECTION, connection_changed, mhd, MHD_OPTION_END);
+    own_fd_unblock(&blocked);
     if (!mhd->daemon) {
         mhd_free(mhd);
         return -ENOMEM;

@@ -30,6 +30,7 @@ int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout
     X(poll) X(__poll_chk) X(ppoll) X(__ppoll_chk) X(select) X(pselect) \
     X(epoll_wait) X(epoll_pwait) \
     X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) \
+    X(close) X(dup2) X(dup3) X(close_range) X(closefrom) \
     X(epoll_pwait2)
 // clang-format on
 

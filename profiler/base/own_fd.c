@@ -37,6 +37,29 @@ int own_fd_high(int fd)
     return own_fd(moved >= 0 ? moved : fd);
 }
 
+void own_fd_block(struct own_fd_blocked *ret)
+{
+    int saved = errno;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC);
+    ret->count = 0;
+    while (fd >= 0) {
+        if (fd < OWN_FD_LOW)
+            ret->fds[ret->count++] = own_fd(fd);
+        else
+            syscall(SYS_close, fd);
+        if (fd >= OWN_FD_LOW || ret->count == OWN_FD_LOW)
+            break;
+        fd = (int)syscall(SYS_fcntl, ret->fds[0], F_DUPFD_CLOEXEC, 0);
+    }
+    errno = saved;
+}
+
+void own_fd_unblock(const struct own_fd_blocked *blocked)
+{
+    for (int i = 0; i < blocked->count; i++)
+        own_fd_close(blocked->fds[i]);
+}
+
 void own_fd_leave(int fd)
 {
     if (fd >= 0 && fd < OWN_FD_MAX)

@@ -21,6 +21,16 @@ int own_fd(int fd);
 // where they would without taskprof, and a dup2 to a small number of its choice meets none.
 int own_fd_high(int fd);
 
+// Takes the free numbers that programs choose for their own, until own_fd_unblock: what a library
+// opens meanwhile lies above them.
+enum { OWN_FD_LOW = 64 };
+struct own_fd_blocked {
+    int fds[OWN_FD_LOW];
+    int count;
+};
+void own_fd_block(struct own_fd_blocked *ret);
+void own_fd_unblock(const struct own_fd_blocked *blocked);
+
 // Forgets the mark of a descriptor that somebody else is about to close.
 void own_fd_leave(int fd);
 

@@ -64,6 +64,11 @@ static unsigned marked(void)
     return count;
 }
 
+static bool is_open_and_ours(int fd)
+{
+    return taskprof_owns_fd(fd) && fcntl(fd, F_GETFD) >= 0;
+}
+
 static void all_that_an_endpoint_opens_is_marked(void **state)
 {
     struct taskprof_options options = TASKPROF_OPTIONS_INIT;
@@ -75,6 +80,8 @@ static void all_that_an_endpoint_opens_is_marked(void **state)
         assert_int_equal(taskprof_start(&options), 0);
         assert_int_equal(strangers(), before);
         assert_true(marked() >= 4);
+        for (int fd = 0; fd < OWN_FD_LOW; fd++)
+            assert_false(is_open_and_ours(fd));
         assert_int_equal(taskprof_stop(), 0);
         assert_int_equal(strangers(), before);
         assert_int_equal(marked(), 0);
