@@ -6,20 +6,23 @@
 static ssize_t text_read(void *context, char *into, size_t room)
 {
     struct text *text = context;
-    while (text->at == text->out.length) {
-        text->at = 0;
-        text->out.length = 0;
-        bool more = text->next(text);
-        if (text->out.failed)
-            return -ENOMEM;
-        if (!more)
-            return 0;
-    }
-    size_t left = text->out.length - text->at;
-    size_t take = left < room ? left : room;
-    memcpy(into, text->out.data + text->at, take);
-    text->at += take;
-    return (ssize_t)take;
+    struct buffer *out = &text->out;
+    // The end of a piece and the next one go out together: a reader is woken for each read.
+    if (text->at && text->at < out->length)
+        memmove(out->data, out->data + text->at, out->length - text->at);
+    out->length -= text->at;
+    text->at = 0;
+    text->wanted = room;
+    bool more = out->length < room;
+    do
+        more = more && text->next(text);
+    while (more && out->length == 0 && !out->failed);
+    if (out->failed)
+        return -ENOMEM;
+    text->at = out->length < room ? out->length : room;
+    if (text->at)
+        memcpy(into, out->data, text->at);
+    return (ssize_t)text->at;
 }
 
 static void text_free(void *context)

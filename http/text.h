@@ -25,9 +25,10 @@ int text_threads(struct snapshot *snapshot, struct http_body *ret);
 // arena.
 struct text {
     struct snapshot *snapshot;
-    struct buffer out; // the piece that is being read
+    struct buffer out; // what was rendered and not yet read, after the first `at` bytes
     size_t at;
-    // Renders the next piece into `out`; false: there was none.
+    size_t wanted; // how much `out` should have, for those who can tell: the room for it
+    // Renders the next piece behind what is in `out`; false: there was none.
     bool (*next)(struct text *text);
     // Gives back what is not in the arena; may be NULL.
     void (*release)(struct text *text);

@@ -13,7 +13,7 @@
 
 enum {
     BLOCKS_BYTES = 4 << 20, // of rendered groups kept; with 28 bytes a task this is a dump's memory
-    PIECE = 16 * 1024,      // tasks are rendered until a piece has this many bytes
+    PIECE = 32 * 1024,      // a piece is no longer, but for its last task
 };
 
 // What is the same in all tasks of a group, in two parts: what stands before the creator's number
@@ -184,11 +184,12 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
     buffer_string(out, separator[0] == ',' ? "}]:\n" : "]:\n");
 }
 
-static void one_task(struct tasks *tasks, const struct snapshot_task *task)
+static void one_task(struct tasks *tasks, const struct snapshot_task *task,
+                     struct details_reader *reader)
 {
     struct buffer *out = &tasks->text.out;
     struct task_details details = {0};
-    bool here = snapshot_task_details(tasks->text.snapshot, task, &details);
+    bool here = snapshot_task_details(tasks->text.snapshot, task, reader, &details);
     const char *text = "";
     uint32_t before;
     uint32_t behind;
@@ -221,9 +222,13 @@ static void end(struct tasks *tasks)
 static bool next_piece(struct text *text)
 {
     struct tasks *tasks = (struct tasks *)text;
-    while (tasks->next < tasks->pick.count && text->out.length < PIECE && !text->out.failed)
-        one_task(tasks, &text->snapshot->task_list[tasks->pick.order[tasks->next++]]);
-    if (text->out.length)
+    struct details_reader reader = {0};
+    size_t wanted = text->wanted < PIECE ? text->wanted : PIECE;
+    bool more = tasks->next < tasks->pick.count;
+    while (tasks->next < tasks->pick.count && text->out.length < wanted && !text->out.failed)
+        one_task(tasks, &text->snapshot->task_list[tasks->pick.order[tasks->next++]], &reader);
+    snapshot_details_close(&reader);
+    if (more)
         return true;
     if (tasks->ended)
         return false;

@@ -39,7 +39,7 @@ static void sample(struct pprof_stream *stream, size_t number, struct profile_sa
     *ret = *common;
     stream_label_number(stream, ret, "id", stream_value(task->id), "id");
     struct task_details details;
-    if (snapshot_task_details(stream->snapshot, task, &details) && details.parent)
+    if (snapshot_task_details(stream->snapshot, task, NULL, &details) && details.parent)
         stream_label_number(stream, ret, "creator", stream_value(details.parent), "id");
     if (task->wait_start_ns) {
         // One that began after the cut has waited for no time yet.

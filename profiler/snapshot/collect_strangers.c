@@ -3,6 +3,7 @@
 #include "profiler/base/memory.h"
 #include "profiler/base/own_fd.h"
 #include "profiler/snapshot/collector.h"
+#include "profiler/snapshot/thread_names.h"
 #include "profiler/tasks/thread.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@ int collect_thread(struct collector *collector, pid_t tid, struct collected *ret
         ret->member.id = note.id;
     }
     ret->ran = thread.timeslices != 0;
+    if (collector->flags & SNAPSHOT_TASKS)
+        thread_names_note(ret->member.id, collector->snapshot->monotonic_ns, thread.name);
     ret->key.activity = thread.activity;
     if (thread.activity == TASK_IN_SYSCALL) {
         ret->key.syscall = thread.syscall;

@@ -103,6 +103,9 @@ int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret)
         return -ESRCH;
     // The name stands in brackets and may hold anything: fields are counted behind the last one.
     char *at = got > 0 ? strrchr(text, ')') : NULL;
+    const char *name = at ? strchr(text, '(') : NULL;
+    if (name && name < at && (size_t)(at - name) <= sizeof(ret->name))
+        memcpy(ret->name, name + 1, (size_t)(at - name) - 1);
     char state = 0;
     if (at && at[1] == ' ')
         state = at[2];
@@ -135,18 +138,23 @@ int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp)
     return 0;
 }
 
-void proc_thread_name(pid_t tid, char into[TASKPROF_NAME_SIZE])
+bool proc_thread_exists(pid_t tid)
+{
+    int saved = errno;
+    // Signal 0 is none: the kernel looks for the thread, and that is all.
+    bool exists = syscall(SYS_tgkill, getpid(), tid, 0) == 0 || errno != ESRCH;
+    errno = saved;
+    return exists;
+}
+
+void proc_thread_name(int directory, pid_t tid, char into[TASKPROF_NAME_SIZE])
 {
     into[0] = '\0';
-    int saved = errno;
-    int directory = proc_threads_open();
-    if (directory >= 0) {
-        ssize_t got = read_file(directory, tid, "comm", into, TASKPROF_NAME_SIZE);
-        if (got > 0 && into[got - 1] == '\n')
-            into[got - 1] = '\0';
-        if (got < 0)
-            into[0] = '\0';
-        own_fd_close(directory);
-    }
-    errno = saved;
+    if (directory < 0)
+        return;
+    ssize_t got = read_file(directory, tid, "comm", into, TASKPROF_NAME_SIZE);
+    if (got > 0 && into[got - 1] == '\n')
+        into[got - 1] = '\0';
+    if (got < 0)
+        into[0] = '\0';
 }

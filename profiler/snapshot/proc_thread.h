@@ -19,6 +19,7 @@ struct proc_thread {
     uintptr_t pc;
     uint64_t start_ticks; // its start, in clock ticks after boot: tells a reused tid apart
     uint64_t timeslices;  // how often it ran; unchanged: it has not run since. 0: not known
+    char name[TASKPROF_NAME_SIZE]; // "": not known
 };
 
 // /proc/self/task, for the calls below; -errno where a sandbox hides it. To be closed by the
@@ -35,5 +36,8 @@ int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret);
 // can't be told.
 int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp);
 
+// Whether the process has such a thread.
+bool proc_thread_exists(pid_t tid);
+
 // Its name (comm) into `into`, NUL-terminated; "" if that can't be told.
-void proc_thread_name(pid_t tid, char into[TASKPROF_NAME_SIZE]);
+void proc_thread_name(int directory, pid_t tid, char into[TASKPROF_NAME_SIZE]);

@@ -7,6 +7,7 @@
 #include "profiler/base/own_fd.h"
 #include "profiler/base/sort.h"
 #include "profiler/snapshot/collector.h"
+#include "profiler/snapshot/thread_names.h"
 #include "profiler/tasks/fork.h"
 #include "profiler/tasks/task.h"
 
@@ -178,6 +179,8 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
     snapshot->time_ns = clock_realtime_ns();
     snapshot->monotonic_ns = clock_monotonic_ns();
     if (result == 0) {
+        if (flags & SNAPSHOT_TASKS)
+            thread_names_begin();
         the_collector.flags = flags;
         the_collector.snapshot = snapshot;
         result = collect(&the_collector, snapshot);
@@ -229,14 +232,42 @@ static uint32_t channel_of(const struct snapshot *snapshot, const struct taskpro
     return snapshot->channel_of_slot[channel >> 1];
 }
 
-bool snapshot_task_details(const struct snapshot *snapshot, const struct snapshot_task *task,
-                           struct task_details *ret)
+// The name that the kernel has. The stamp is what it is kept for: the thread's park, or this
+// snapshot alone.
+static void kernel_name(uint64_t id, uint64_t stamp, uint64_t created_ns,
+                        struct details_reader *reader, struct task_details *details)
 {
+    // A thread is often named by its creator, just after it has started.
+    static const uint64_t settled_ns = 1000000000;
+    if (thread_names_find(id, stamp, details->name))
+        return;
+    int saved = errno;
+    if (!reader->opened)
+        reader->directory = proc_threads_open();
+    reader->opened = true;
+    proc_thread_name(reader->directory, details->tid, details->name);
+    errno = saved;
+    if (details->name[0] && clock_monotonic_ns() - created_ns > settled_ns)
+        thread_names_note(id, stamp, details->name);
+}
+
+void snapshot_details_close(struct details_reader *reader)
+{
+    if (reader->opened && reader->directory >= 0)
+        own_fd_close(reader->directory);
+    *reader = (struct details_reader){0};
+}
+
+bool snapshot_task_details(const struct snapshot *snapshot, const struct snapshot_task *task,
+                           struct details_reader *reader, struct task_details *ret)
+{
+    uint64_t stamp = snapshot->monotonic_ns;
     if (task->slot & SLOT_IS_TID) {
         *ret = (struct task_details){.tid = (pid_t)(task->slot & ~SLOT_IS_TID),
                                      .channel = SNAPSHOT_NO_CHANNEL};
-        proc_thread_name(ret->tid, ret->name);
-        return ret->name[0] != '\0';
+        if (reader)
+            kernel_name(task->id, stamp, stamp, reader, ret);
+        return proc_thread_exists(ret->tid);
     }
     struct taskprof_task *slot = slab_at(&task_slab, task->slot);
     if (!slot || !task_pin(slot))
@@ -249,10 +280,12 @@ bool snapshot_task_details(const struct snapshot *snapshot, const struct snapsho
                                      .object = object_of(slot, task),
                                      .channel = channel_of(snapshot, slot, task)};
         task_name(slot, ret->name);
+        uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
+        stamp = seq & 1 ? seq : stamp;
     }
     task_unpin(slot);
-    if (same && !ret->name[0] && ret->tid)
-        proc_thread_name(ret->tid, ret->name);
+    if (reader && same && !ret->name[0] && ret->tid)
+        kernel_name(task->id, stamp, ret->created_ns, reader, ret);
     return same;
 }
 
@@ -260,6 +293,7 @@ void snapshot_after_fork(void)
 {
     // A snapshot that was under way in the parent left this half done: begin anew. Its memory is
     // given up, for nobody can tell which of it was in use.
+    thread_names_after_fork();
     lock_reset(&collector_lock);
     the_collector = (struct collector){.version = the_collector.version + 1};
 }

@@ -136,7 +136,16 @@ struct task_details {
     uint32_t channel; // index in snapshot->channels of the one channel that it still waits on;
                       // SNAPSHOT_NO_CHANNEL: none, several, or it has gone on
 };
+// For the details of many tasks: keeps /proc/self/task open. Zeroed at first; to be closed without
+// delay, for it holds one of the application's descriptors.
+struct details_reader {
+    bool opened;
+    int directory;
+};
+
+// `reader` NULL: without the names that only the kernel knows, "" instead.
 bool snapshot_task_details(const struct snapshot *snapshot, const struct snapshot_task *task,
-                           struct task_details *ret);
+                           struct details_reader *reader, struct task_details *ret);
+void snapshot_details_close(struct details_reader *reader);
 
 void snapshot_after_fork(void);

@@ -134,10 +134,12 @@ static void *scrape(void *with_tasks)
         if (snapshot_take(with_tasks ? SNAPSHOT_TASKS : 0, 1, &snapshot) < 0)
             continue;
         check(snapshot);
+        struct details_reader reader = {0};
         for (size_t i = 0; i < snapshot->task_count; i += 7) {
             struct task_details details;
-            snapshot_task_details(snapshot, &snapshot->task_list[i], &details);
+            snapshot_task_details(snapshot, &snapshot->task_list[i], &reader, &details);
         }
+        snapshot_details_close(&reader);
         snapshot_free(snapshot);
         atomic_fetch_add(&snapshots, 1);
     }

@@ -293,7 +293,7 @@ static void a_parked_coroutine_is_unwound_on_its_own_stack(void **state)
         if (snapshot->task_list[i].id != taskprof_task_id(fiber))
             continue;
         found = true;
-        assert_true(snapshot_task_details(snapshot, &snapshot->task_list[i], &details));
+        assert_true(snapshot_task_details(snapshot, &snapshot->task_list[i], NULL, &details));
         assert_string_equal(details.name, "fiber");
         assert_int_equal(details.parent, taskprof_task_id(taskprof_task_self()));
         assert_int_equal(details.tid, 0);

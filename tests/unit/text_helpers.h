@@ -77,14 +77,20 @@ const struct channel_class *channel_class_get(uint32_t class_id)
 static struct task_details world_details[WORLD_TASKS];
 
 bool snapshot_task_details(const struct snapshot *snapshot, const struct snapshot_task *task,
-                           struct task_details *ret)
+                           struct details_reader *reader, struct task_details *ret)
 {
     (void)snapshot;
+    (void)reader;
     if (task->slot >= WORLD_TASKS)
         return false;
     *ret = world_details[task->slot];
     ret->channel = SNAPSHOT_NO_CHANNEL;
     return true;
+}
+
+void snapshot_details_close(struct details_reader *reader)
+{
+    (void)reader;
 }
 
 static unsigned world_snapshots; // not freed yet
