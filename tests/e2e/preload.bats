@@ -1,0 +1,128 @@
+#!/usr/bin/env bats
+# Programs that know nothing of taskprof, with the library preloaded by hand.
+
+setup() {
+  # The sanitizers' runtimes want to come first among what is preloaded.
+  [ -z "${TASKPROF_SANITIZE-}" ] || skip 'not in a sanitizer build'
+  preload=$TASKPROF_BUILD_DIR/preload/libtaskprof_preload.so
+  programs=$TASKPROF_BUILD_DIR/tests/e2e
+  out=$BATS_TEST_TMPDIR/out
+  err=$BATS_TEST_TMPDIR/err
+  mkfifo "$BATS_TEST_TMPDIR/in"
+  program=
+}
+
+teardown() {
+  exec 9>&-
+  [ -z "$program" ] || { kill "$program" && wait "$program"; } 2>/dev/null || true
+}
+
+# Until the command $@ succeeds; for at most a minute.
+eventually() {
+  for _ in $(seq 600); do
+    "$@" && return
+    read -rt 0.1 <> <(:) || true
+  done
+  echo "never: $*" >&2
+  cat "$out" "$err" >&2
+  return 1
+}
+
+# Starts a program with the library preloaded; its stdin stays open until fd 9 is closed.
+launch() {
+  env LD_PRELOAD="$preload" TASKPROF_HTTP=127.0.0.1:0 "$@" \
+    <"$BATS_TEST_TMPDIR/in" >"$out" 2>"$err" 3>&- &
+  program=$!
+  exec 9>"$BATS_TEST_TMPDIR/in"
+  eventually grep -q '^taskprof: http://' "$err"
+  url=$(sed -n 's/^taskprof: //p' "$err")
+}
+
+# Each task of a full dump as one line: "TID|REASON|FUNCTION FUNCTION …", the innermost first.
+tasks_of() {
+  awk '
+    function done() { if (tid) print tid "|" reason "|" functions }
+    /^goroutine / {
+      reason = $0
+      sub(/^goroutine [0-9]+ \[/, "", reason)
+      sub(/(, [0-9]+ minutes)?( labels:.*)?\]:$/, "", reason)
+      tid = $0
+      if (!sub(/.*"tid": "/, "", tid)) tid = ""
+      sub(/".*/, "", tid)
+      functions = ""
+      created = 0
+    }
+    /^created by / { created = 1 }
+    /^[^\t].*\(\.\.\.\)$/ && !created {
+      sub(/\(\.\.\.\)$/, "")
+      functions = functions (functions ? " " : "") $0
+    }
+    /^$/ { done(); tid = "" }
+    END { done() }'
+}
+
+@test "each call that blocks is a park with its reason, its own name first, and a stack to its thread's start" {
+  launch "$programs/preload_blocked"
+  eventually grep -q '^ready' "$out"
+  # Each thread said so just before it blocked.
+  all_parked() {
+    curl -sf "${url}goroutine?debug=2" >"$BATS_TEST_TMPDIR/dump" &&
+      tail -n 1 "$BATS_TEST_TMPDIR/dump" |
+      grep -qE '^# ([0-9]+) tasks \(\1 threads, 0 coroutines\): \1 parked, 0 moved, 0 truncated'
+  }
+  eventually all_parked
+  tasks_of <"$BATS_TEST_TMPDIR/dump" >"$BATS_TEST_TMPDIR/tasks"
+  calls=0
+  while read -r tid call reason; do
+    [ "$tid" != ready ] || break
+    calls=$((calls + 1))
+    # What the program calls syscall() for is known by its futex.
+    shown=$call
+    [ "$call" != syscall ] || shown=syscall_futex
+    echo "$tid|$reason|$shown blocked_in_$call thread_of_$call start_thread __clone3" >>"$BATS_TEST_TMPDIR/wanted"
+  done <"$out"
+  [ "$calls" -ge 70 ]
+  diff <(sort "$BATS_TEST_TMPDIR/wanted") <(grep blocked_in_ "$BATS_TEST_TMPDIR/tasks" | sort)
+  ! grep 'came back' "$out"
+  # And each with the thread that created it.
+  [ "$(grep -c '^created by launch in goroutine 1' "$BATS_TEST_TMPDIR/dump")" = "$calls" ]
+}
+
+@test "the stacks are those that eu-stack shows, from the wrapper on" {
+  launch "$programs/preload_blocked"
+  eventually grep -q '^ready' "$out"
+  curl -sf "${url}goroutine?debug=2" | tasks_of | grep blocked_in_ | sort >"$BATS_TEST_TMPDIR/ours"
+  eu-stack -p "$program" 2>"$BATS_TEST_TMPDIR/eu-err" >"$BATS_TEST_TMPDIR/eu" || [ $? = 1 ]
+  awk '/^TID / { tid = $2; sub(/:$/, "", tid) }
+    /^#/ {
+      function_name = $3
+      sub(/@.*/, "", function_name)
+      stack[tid] = stack[tid] " " function_name
+    }
+    END { for (tid in stack) print tid stack[tid] }' "$BATS_TEST_TMPDIR/eu" >"$BATS_TEST_TMPDIR/eu-stacks"
+  compared=0
+  while IFS='|' read -r tid _ functions; do
+    theirs=$(sed -n "s/^$tid / /p" "$BATS_TEST_TMPDIR/eu-stacks")
+    wrapper=${functions%% *}
+    # Ours begins with the wrapper; theirs has the C library's frames before it.
+    [[ "$theirs" == *" $functions" ]] || { echo "$wrapper: $theirs, not $functions"; false; }
+    compared=$((compared + 1))
+  done <"$BATS_TEST_TMPDIR/ours"
+  [ "$compared" -ge 70 ]
+}
+
+@test "without TASKPROF_HTTP nothing is printed and nothing listens" {
+  env LD_PRELOAD="$preload" grep Threads /proc/self/status >"$out" 2>"$err"
+  [ "$(tr -d '\t' <"$out")" = Threads:1 ]
+  [ ! -s "$err" ]
+}
+
+@test "an address that can't be had is one line on stderr, and the program runs" {
+  status=0
+  env LD_PRELOAD="$preload" TASKPROF_HTTP=nonsense:1 sh -c 'echo fine; exit 7' >"$out" 2>"$err" ||
+    status=$?
+  [ "$status" = 7 ]
+  [ "$(cat "$out")" = fine ]
+  [ "$(grep -c '^taskprof: TASKPROF_HTTP="nonsense:1": ' "$err")" = 1 ]
+  [ "$(wc -l <"$err")" = 1 ]
+}
