@@ -1,6 +1,5 @@
 #include "profiler/snapshot/capture.h"
 
-#include "profiler/base/hash.h"
 #include "profiler/base/memory.h"
 #include "profiler/base/safe_read.h"
 #include "profiler/unwind/maps.h"
@@ -9,8 +8,6 @@
 
 // Most stacks are whole in the first; the last is glibc's default size of a thread's stack.
 static const size_t copy_sizes[] = {16 << 10, 256 << 10, 8 << 20};
-
-enum { MEMOS = 1024 };
 
 #define COPY_MAX ((size_t)8 << 20)
 
@@ -31,7 +28,7 @@ static void nothing_read(struct capture *capture)
     capture->depth = 0;
     capture->end = STACK_BAD_FRAME;
     capture->known = 0;
-    capture->memo = NULL;
+    capture->in_place = false;
 }
 
 static void read_copied(struct capture *capture, const struct arch_regs *regs, unsigned known,
@@ -54,13 +51,6 @@ static void read_copied(struct capture *capture, const struct arch_regs *regs, u
     }
 }
 
-static struct memo *memo_for(struct capture *capture, uint64_t hash)
-{
-    if (!capture->memos)
-        capture->memos = memory_map(MEMOS * sizeof(*capture->memos));
-    return capture->memos ? &capture->memos[hash % MEMOS] : NULL;
-}
-
 void capture_parked(struct capture *capture, const struct taskprof_task *task,
                     const struct park_record *record)
 {
@@ -71,12 +61,8 @@ void capture_parked(struct capture *capture, const struct taskprof_task *task,
     nothing_read(capture);
     capture->regs = record->regs;
     capture->view = (struct unwind_view){.low = record->regs.sp, .high = task->stack_high};
-    // Tasks that wait in the same place, as deep in their stacks, and were created in the same
-    // place mostly have the same stack.
-    uintptr_t height = task->stack_high - record->regs.sp;
-    capture->memo = memo_for(capture, hash_mix(hash_mix(record->regs.pc, height), task->creation));
-    if (capture->memo)
-        capture->known = memo_match(capture->memo, &capture->regs, &capture->view);
+    capture->in_place = true;
+    capture->known = memo_match(&capture->memo, &capture->regs, &capture->view);
     if (!capture->known)
         capture->depth = unwind(&capture->regs, UNWIND_ALL_KNOWN, false, &capture->view,
                                 capture->frames, STACK_DEPTH_MAX, &capture->end);
@@ -94,8 +80,8 @@ stack_id capture_keep(struct capture *capture)
         return capture->known;
     stack_id stack = stack_intern(capture->frames, capture->depth, capture->end);
     // The task may go on while it is learnt from: what is learnt fits itself, or nothing.
-    if (capture->memo)
-        memo_learn(capture->memo, &capture->regs, &capture->view, stack);
+    if (capture->in_place)
+        memo_learn(&capture->memo, &capture->regs, &capture->view, stack);
     return stack;
 }
 

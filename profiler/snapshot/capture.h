@@ -15,13 +15,13 @@ struct capture {
     uintptr_t frames[STACK_DEPTH_MAX];
     unsigned depth;
     unsigned end;
-    stack_id known;    // it was recognised as this one, and `frames` says nothing; else 0
-    struct memo *memo; // what may learn from it; NULL: nothing
+    stack_id known; // it was recognised as this one, and `frames` says nothing; else 0
+    bool in_place;  // the memo may learn from it
     struct arch_regs regs;
     struct unwind_view view;
 
-    struct memo *memos; // MEMOS of them, by leaf and creation stack
-    char *copy;         // of a stack's top, COPY_MAX bytes, mapped when first needed
+    struct memo memo;
+    char *copy; // of a stack's top, COPY_MAX bytes, mapped when first needed
     bool maps_are_fresh;
 };
 

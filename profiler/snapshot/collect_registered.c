@@ -253,24 +253,39 @@ static bool register_thread(struct collector *collector, const struct taskprof_t
     return tid && task_kind(task) != TASK_OWN;
 }
 
+// Whether the slot holds a park that its cache does not. A guess: nothing is read in order.
+static bool looks_changed(const struct taskprof_task *task)
+{
+    uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
+    return seq & 1 && (uint32_t)seq != task->cached_seq;
+}
+
+static const struct taskprof_task *slot_ahead(uint32_t slot, uint32_t high)
+{
+    return slot < high ? slab_at(&task_slab, slot) : NULL;
+}
+
 // Fetches what the pass will need of the slots ahead. The stacks of a million coroutines are in no
 // cache: without this, each one is waited for, line after line.
-static void look_ahead(uint32_t slot, uint32_t high)
+static void look_ahead(const struct collector *collector, uint32_t slot)
 {
-    enum { SLOT_AHEAD = 16, STACK_AHEAD = 8, LINE = 64, LINES = 6 };
-    if (slot + SLOT_AHEAD >= high)
+    enum { STACK_AHEAD = 8, REST_AHEAD = 16, SLOT_AHEAD = 32, LINE = 64 };
+    const struct taskprof_task *far = slot_ahead(slot + SLOT_AHEAD, collector->high);
+    if (far)
+        __builtin_prefetch(far);
+    const struct taskprof_task *middle = slot_ahead(slot + REST_AHEAD, collector->high);
+    if (middle && looks_changed(middle)) {
+        __builtin_prefetch(&middle->regs);
+        __builtin_prefetch(&middle->stack_high);
+    }
+    const struct taskprof_task *near = slot_ahead(slot + STACK_AHEAD, collector->high);
+    if (!near || !looks_changed(near))
         return;
-    const char *far = slab_at(&task_slab, slot + SLOT_AHEAD);
-    __builtin_prefetch(far);
-    __builtin_prefetch(far + offsetof(struct taskprof_task, regs));
-    const struct taskprof_task *near = slab_at(&task_slab, slot + STACK_AHEAD);
-    uint64_t seq = atomic_load_explicit(&near->seq, memory_order_relaxed);
-    if (!(seq & 1) || (uint32_t)seq == near->cached_seq)
-        return;
+    uintptr_t pc = atomic_load_explicit(&near->regs[0], memory_order_relaxed);
+    uintptr_t sp = atomic_load_explicit(&near->regs[1], memory_order_relaxed);
     // A prefetch of an address that is not there does nothing.
-    const char *sp = (const char *)atomic_load_explicit(&near->regs[1], memory_order_relaxed);
-    for (size_t i = 0; i < LINES; i++)
-        __builtin_prefetch(sp + i * LINE);
+    for (uint64_t lines = memo_lines(&collector->capture.memo, pc); lines; lines &= lines - 1)
+        __builtin_prefetch((const char *)sp + __builtin_ctzll(lines) * LINE);
 }
 
 void collect_registered(struct collector *collector)
@@ -278,7 +293,7 @@ void collect_registered(struct collector *collector)
     uint32_t high = collector->high;
     collector->round++;
     for (uint32_t slot = 0; slot < high; slot++) {
-        look_ahead(slot, high);
+        look_ahead(collector, slot);
         struct taskprof_task *task = slab_at(&task_slab, slot);
         // Acquire: pairs with the release of task_new and task_live.
         uint8_t state = task ? atomic_load_explicit(&task->state, memory_order_acquire) : TASK_FREE;

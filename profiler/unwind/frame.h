@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "profiler/unwind/cfi.h"
+#include "profiler/unwind/rules.h"
 #include "profiler/unwind/unwind.h"
 
 // The memory is another thread's stack, which may be written while it is read, and around it lie
@@ -45,6 +45,23 @@ FRAME_READS static inline bool view_load(const struct unwind_view *view, uintptr
         return false;
     *ret = view_word(view, address);
     return true;
+}
+
+static inline uintptr_t frame_slot(uintptr_t cfa, int16_t offset)
+{
+    return cfa + (uintptr_t)(intptr_t)offset;
+}
+
+// Whether a frame that lies at the very top has no caller on this stack: a coroutine's first
+// function is often jumped to, so that no return address was ever pushed. A copy may be cut short:
+// its top tells nothing.
+static inline bool frame_at_the_top(const struct rule *rule, uintptr_t base,
+                                    const struct unwind_view *view, uintptr_t sp)
+{
+    if (view->copy || rule->cfa_offset < 0 || rule->flags & RULE_RA_IN_REGISTER)
+        return false;
+    uintptr_t at = frame_slot(base + (uintptr_t)rule->cfa_offset, rule->ra_offset);
+    return sp >= view->low && base >= sp && base <= view->high && at >= view->high;
 }
 
 // The value of a DWARF expression. `initial` (may be NULL) is pushed first.

@@ -1,118 +1,74 @@
 #include "profiler/unwind/memo.h"
 
+#include "profiler/base/hash.h"
 #include "profiler/unwind/frame.h"
+#include "profiler/unwind/memo_tree.h"
 #include "profiler/unwind/picture.h"
-#include "profiler/unwind/rules.h"
 
-// Frames are aligned to at most this on any architecture.
-enum { ALIGNMENT = 16 };
+uint32_t memo_branch(const struct memo *memo, uint32_t node, uintptr_t word)
+{
+    uint32_t found = table_get(&memo->branches, hash_mix(node, word));
+    if (found == TABLE_NONE)
+        return 0;
+    // Two branches may share a hash.
+    const struct memo_node *child = &memo->nodes[found];
+    return child->parent == node && child->label == word ? found : 0;
+}
 
-FRAME_READS stack_id memo_match(const struct memo *memo, const struct arch_regs *regs,
+FRAME_READS static inline __attribute__((always_inline)) uintptr_t
+word_at(uint32_t where, const char *stack, const struct arch_regs *regs)
+{
+    uintptr_t less = where & MEMO_LESS_SP ? regs->sp : 0;
+    uint32_t offset = where & MEMO_OFFSETS;
+    if (__builtin_expect(where < MEMO_REGISTER, 1))
+        // Acquire: as view_word.
+        return __atomic_load_n((const uintptr_t *)(stack + offset), __ATOMIC_ACQUIRE) - less;
+    if (where == MEMO_ALIGNMENT)
+        return regs->sp % MEMO_ALIGN;
+    uintptr_t word;
+    memcpy(&word, (const char *)regs + offset, sizeof(word));
+    return word - less;
+}
+
+static void remember_lines(struct memo *memo, uintptr_t pc, uint64_t lines)
+{
+    uint64_t *kept = &memo->lines[(pc ^ pc >> 6) % 64];
+    if (*kept != lines)
+        *kept = lines;
+}
+
+FRAME_READS stack_id memo_match(struct memo *memo, const struct arch_regs *regs,
                                 const struct unwind_view *view)
 {
     uintptr_t sp = regs->sp;
-    if (memo->pc != regs->pc || !memo->stack || memo->generation != maps_generation() ||
-        sp % ALIGNMENT != memo->sp_low || sp < view->low || sp > view->high ||
-        view->high - sp < memo->reach)
+    if (!memo->count || memo->generation != maps_generation() || sp < view->low ||
+        sp > view->high || sp % sizeof(uintptr_t))
         return 0;
-    for (unsigned i = 0; i < memo->count; i++) {
-        const struct memo_check *check = &memo->checks[i];
-        uintptr_t word = check->where & MEMO_REGISTER ? regs->saved[check->where & ~MEMO_REGISTER]
-                                                      : view_word(view, sp + check->where);
-        if (word - (check->from_sp ? sp : 0) != check->value)
-            return 0;
+    const char *stack = view->copy ? (const char *)view->copy + (sp - view->low) : (char *)sp;
+    // Less than the reach of a node without a word.
+    size_t room = view->high - sp < UINT32_MAX ? view->high - sp : UINT32_MAX - 1;
+    struct memo_node *node = &memo->nodes[MEMO_ROOT];
+    while (node->where != MEMO_STACK) {
+        uint32_t number = (uint32_t)(node - memo->nodes);
+        if (__builtin_expect(room < node->reach, 0)) {
+            // The top of a copy is not that of the stack.
+            uint32_t end = view->copy ? 0 : memo_branch(memo, number | MEMO_TOP, room);
+            if (!end)
+                return 0;
+            node = &memo->nodes[end];
+            continue;
+        }
+        uintptr_t word = word_at(node->where, stack, regs);
+        if (node->value != word) {
+            uint32_t next = memo_branch(memo, number, word);
+            if (!next)
+                return 0;
+            // Most stacks are like the one before.
+            node->value = word;
+            node->next = next;
+        }
+        node = &memo->nodes[node->next];
     }
-    return memo->stack;
-}
-
-// An unwind that is repeated to see what it depends on.
-struct lesson {
-    const struct unwind_view *view;
-    struct memo *memo;
-    uintptr_t start; // sp of the leaf
-    uintptr_t sp;
-    uintptr_t saved[ARCH_SAVED];
-    uint32_t source[ARCH_SAVED]; // where each came from, as memo_check.where
-};
-
-static bool depend(struct lesson *lesson, uint32_t where, bool from_sp, uintptr_t value)
-{
-    struct memo *memo = lesson->memo;
-    if (memo->count == MEMO_CHECKS)
-        return false;
-    memo->checks[memo->count++] =
-        (struct memo_check){where, from_sp, from_sp ? value - lesson->start : value};
-    return true;
-}
-
-// Reads a word of the stack; *ret_where is its offset. false: outside the view.
-FRAME_READS static bool load(struct lesson *lesson, uintptr_t address, uintptr_t *ret,
-                             uint32_t *ret_where)
-{
-    uintptr_t offset = address - lesson->start;
-    if (address < lesson->start || offset >= MEMO_REGISTER - sizeof(uintptr_t) ||
-        !view_load(lesson->view, address, ret))
-        return false;
-    *ret_where = (uint32_t)offset;
-    if (offset + sizeof(uintptr_t) > lesson->memo->reach)
-        lesson->memo->reach = (uint32_t)(offset + sizeof(uintptr_t));
-    return true;
-}
-
-// One step; *ret_pc is the caller's. false: it depends on more than a memo holds.
-static bool learn_step(struct lesson *lesson, const struct rule *rule, uintptr_t *ret_pc)
-{
-    if (rule->flags & (RULE_ROW | RULE_POINTER | RULE_SIGNAL | RULE_RA_IN_REGISTER) || rule->lost)
-        return false;
-    uintptr_t base = lesson->sp;
-    if (rule->base != RULE_BASE_SP) {
-        base = lesson->saved[rule->base];
-        if (!depend(lesson, lesson->source[rule->base], true, base))
-            return false;
-    }
-    uintptr_t cfa = base + (uintptr_t)(intptr_t)rule->cfa_offset;
-    uint32_t where;
-    if (!load(lesson, cfa + (uintptr_t)(intptr_t)rule->ra_offset, ret_pc, &where) ||
-        !depend(lesson, where, false, *ret_pc))
-        return false;
-    for (unsigned i = 0; i < ARCH_SAVED; i++)
-        if (rule->stored >> i & 1 && !load(lesson, cfa + (uintptr_t)(intptr_t)rule->offsets[i],
-                                           &lesson->saved[i], &lesson->source[i]))
-            return false;
-    lesson->sp = cfa;
-    *ret_pc = arch_code_address(*ret_pc);
-    return true;
-}
-
-static bool learn(struct lesson *lesson, const struct stack *stack)
-{
-    for (unsigned i = 0; i < stack->depth; i++) {
-        struct rule rule;
-        uintptr_t pc;
-        bool last = i + 1 == stack->depth;
-        if (rules_find(stack->frames[i] - 1, &rule) < 0)
-            return false;
-        if (rule.flags & RULE_OUTERMOST)
-            return last;
-        // What does not come out as it did has changed meanwhile.
-        if (!learn_step(lesson, &rule, &pc) || pc != (last ? 0 : stack->frames[i + 1]))
-            return false;
-    }
-    return true;
-}
-
-void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct unwind_view *view,
-                stack_id id)
-{
-    *memo = (struct memo){.pc = regs->pc,
-                          .generation = maps_generation(),
-                          .sp_low = (uint32_t)(regs->sp % ALIGNMENT)};
-    struct lesson lesson = {.view = view, .memo = memo, .start = regs->sp, .sp = regs->sp};
-    for (unsigned i = 0; i < ARCH_SAVED; i++) {
-        lesson.saved[i] = regs->saved[i];
-        lesson.source[i] = MEMO_REGISTER | i;
-    }
-    const struct stack *stack = stack_get(id);
-    if (stack->end == STACK_WHOLE && stack->depth && learn(&lesson, stack))
-        memo->stack = id;
+    remember_lines(memo, regs->pc, node->value);
+    return node->next;
 }

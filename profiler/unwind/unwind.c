@@ -4,23 +4,6 @@
 #include "profiler/unwind/picture.h"
 #include "profiler/unwind/rules.h"
 
-static inline uintptr_t slot(uintptr_t cfa, int16_t offset)
-{
-    return cfa + (uintptr_t)(intptr_t)offset;
-}
-
-// Whether a frame that lies at the very top has no caller on this stack: a coroutine's first
-// function is often jumped to, so that no return address was ever pushed. A copy may be cut short:
-// its top tells nothing.
-static bool at_the_top(const struct rule *rule, uintptr_t base, const struct unwind_view *view,
-                       uintptr_t sp)
-{
-    if (view->copy || rule->cfa_offset < 0 || rule->flags & RULE_RA_IN_REGISTER)
-        return false;
-    uintptr_t at = slot(base + (uintptr_t)rule->cfa_offset, rule->ra_offset);
-    return sp >= view->low && base >= sp && base <= view->high && at >= view->high;
-}
-
 // The caller of a frame whose rule is compact: the usual case, and all that is fast here.
 FRAME_READS static inline unsigned step_compact(const struct rule *rule,
                                                 const struct unwind_view *view, struct frame *frame,
@@ -35,18 +18,18 @@ FRAME_READS static inline unsigned step_compact(const struct rule *rule,
     uintptr_t cfa = base + (uintptr_t)(intptr_t)rule->cfa_offset;
     // Nothing is read when the return address is in its register and nothing else was stored.
     if (rule->lowest <= rule->highest &&
-        !view_holds(view, slot(cfa, rule->lowest), slot(cfa, rule->highest))) {
-        *ret_outermost = at_the_top(rule, base, view, frame->regs.sp);
+        !view_holds(view, frame_slot(cfa, rule->lowest), frame_slot(cfa, rule->highest))) {
+        *ret_outermost = frame_at_the_top(rule, base, view, frame->regs.sp);
         return *ret_outermost ? STACK_WHOLE : STACK_BAD_FRAME;
     }
     uintptr_t pc;
     if (!(rule->flags & RULE_RA_IN_REGISTER))
-        pc = view_word(view, slot(cfa, rule->ra_offset));
+        pc = view_word(view, frame_slot(cfa, rule->ra_offset));
     else if (!frame_register(frame, ARCH_DWARF_RA, &pc))
         return STACK_NO_REGISTER;
     for (unsigned left = rule->stored; left; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctz(left);
-        frame->regs.saved[i] = view_word(view, slot(cfa, rule->offsets[i]));
+        frame->regs.saved[i] = view_word(view, frame_slot(cfa, rule->offsets[i]));
     }
     frame->known = (frame->known | rule->stored) & ~(unsigned)rule->lost;
     frame->regs.sp = cfa;

@@ -2,7 +2,7 @@
 
 #include "profiler/arch/capture.h"
 #include "profiler/base/safe_read.h"
-#include "profiler/unwind/memo.h"
+#include "profiler/unwind/memo_tree.h"
 #include "tests/test.h"
 
 #include <stdlib.h>
@@ -43,13 +43,19 @@ static struct unwind_view view_of(const struct picture *picture)
         .low = picture->regs.sp, .high = picture->regs.sp + BYTES, .copy = picture->words};
 }
 
-static stack_id unwound(const struct picture *picture, unsigned *ret_end)
+static stack_id unwound_in(const struct picture *picture, const struct unwind_view *view,
+                           unsigned *ret_end)
 {
     static uintptr_t frames[STACK_DEPTH_MAX];
-    struct unwind_view view = view_of(picture);
     unsigned depth =
-        unwind(&picture->regs, UNWIND_ALL_KNOWN, false, &view, frames, STACK_DEPTH_MAX, ret_end);
+        unwind(&picture->regs, UNWIND_ALL_KNOWN, false, view, frames, STACK_DEPTH_MAX, ret_end);
     return stack_intern(frames, depth, *ret_end);
+}
+
+static stack_id unwound(const struct picture *picture, unsigned *ret_end)
+{
+    struct unwind_view view = view_of(picture);
+    return unwound_in(picture, &view, ret_end);
 }
 
 // Cuts the picture off above the frames that matter: a word of zeros is where the last function's
@@ -115,45 +121,113 @@ static void the_same_frames_elsewhere_are_recognised(void **state)
     }
 }
 
-static void what_is_recognised_is_what_an_unwind_finds(void **state)
+// A stack with words that are plausible anywhere: others of this stack, near ones, and any.
+static void change(struct picture *picture, unsigned round)
 {
-    (void)state;
+    *picture = base;
+    for (int changes = rand() % 3 + 1; changes > 0; changes--) {
+        size_t at = (size_t)rand() % (round % 2 ? 64 : WORDS);
+        uintptr_t other = base.words[(size_t)rand() % 64];
+        picture->words[at] = rand() % 2 ? other : base.words[at] + (uintptr_t)(rand() % 65) - 32;
+    }
+    if (rand() % 8 == 0)
+        picture->regs.saved[rand() % ARCH_SAVED] += (uintptr_t)(rand() % 5) * 8;
+}
+
+// Both kinds must be met, or nothing was shown.
+static void check_changed_stacks(struct memo *by, bool learn)
+{
     static struct picture changed;
-    unsigned recognised = 0, different = 0;
+    unsigned recognised = 0, different = 0, both = 0;
     srand(7);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        changed = base;
-        // Words that are plausible anywhere: others of this stack, near ones, and any.
-        for (int changes = rand() % 3 + 1; changes > 0; changes--) {
-            size_t at = (size_t)rand() % (round % 2 ? 64 : WORDS);
-            uintptr_t other = base.words[(size_t)rand() % 64];
-            changed.words[at] = rand() % 2 ? other : base.words[at] + (uintptr_t)(rand() % 65) - 32;
-        }
-        if (rand() % 8 == 0)
-            changed.regs.saved[rand() % ARCH_SAVED] += (uintptr_t)(rand() % 5) * 8;
+        change(&changed, round);
         struct unwind_view view = view_of(&changed);
-        stack_id found = memo_match(&memo, &changed.regs, &view);
+        stack_id found = memo_match(by, &changed.regs, &view);
         unsigned end;
         stack_id truth = unwound(&changed, &end);
         if (found)
             assert_int_equal(found, truth);
+        else if (learn)
+            memo_learn(by, &changed.regs, &view, truth);
         recognised += found != 0;
         different += truth != base_id;
+        both += found && truth != base_id;
     }
-    // Both kinds were met, or this test shows nothing.
     assert_true(recognised > ROUNDS / 100);
     assert_true(different > ROUNDS / 100);
+    assert_true(!learn || both > ROUNDS / 100);
+}
+
+static void what_is_recognised_is_what_an_unwind_finds(void **state)
+{
+    (void)state;
+    check_changed_stacks(&memo, false);
+}
+
+static void all_that_was_learnt_is_told_apart(void **state)
+{
+    (void)state;
+    struct memo all = {0};
+    check_changed_stacks(&all, true);
+    memo_forget(&all);
+}
+
+static void what_is_forgotten_is_learnt_again(void **state)
+{
+    (void)state;
+    struct memo full = {0};
+    struct unwind_view view = view_of(&base);
+    memo_learn(&full, &base.regs, &view, base_id);
+    uint32_t nodes = full.count;
+    assert_in_range(nodes, 3, 64);
+    // As if others had taken all the room but what this stack needs.
+    full.count = MEMO_NODES - 1;
+    assert_int_equal(memo_match(&full, &base.regs, &view), base_id);
+    memo_learn(&full, &base.regs, &view, base_id);
+    assert_int_equal(full.count, nodes);
+    assert_int_equal(memo_match(&full, &base.regs, &view), base_id);
+    memo_forget(&full);
+    assert_int_equal(memo_match(&full, &base.regs, &view), 0);
 }
 
 static void a_stack_that_ends_before_its_frames_is_not_read(void **state)
 {
     (void)state;
     struct unwind_view view = view_of(&base);
-    view.high = view.low + memo.reach - 8;
-    assert_int_equal(memo_match(&memo, &base.regs, &view), 0);
-    view = view_of(&base);
     view.low += 8; // sp lies below
     assert_int_equal(memo_match(&memo, &base.regs, &view), 0);
+    view = view_of(&base);
+    for (size_t recognised = 0; view.high >= view.low; view.high -= 8) {
+        unsigned end;
+        stack_id found = memo_match(&memo, &base.regs, &view);
+        assert_int_equal(found, unwound_in(&base, &view, &end) == base_id ? base_id : 0);
+        recognised += found != 0;
+        assert_true(recognised || view.high != view.low);
+    }
+}
+
+// A coroutine's first function lies at the very top of its stack, and has no return address.
+static void a_stack_that_ends_at_its_top_is_that_of_one_top(void **state)
+{
+    (void)state;
+    static struct picture own;
+    move(&base, (uintptr_t)own.words - base.regs.sp, &own);
+    struct memo tops = {0};
+    unsigned learnt = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t bytes = BYTES; bytes; bytes -= 8) {
+            struct unwind_view view = {.low = own.regs.sp, .high = own.regs.sp + bytes};
+            unsigned end;
+            stack_id truth = unwound_in(&own, &view, &end);
+            stack_id found = memo_match(&tops, &own.regs, &view);
+            if (found || pass)
+                assert_int_equal(found, end == STACK_WHOLE ? truth : 0);
+            memo_learn(&tops, &own.regs, &view, truth);
+            learnt += pass && found && truth != base_id;
+        }
+    assert_true(learnt > 1);
+    memo_forget(&tops);
 }
 
 static void a_stack_without_an_end_is_not_learnt(void **state)
@@ -166,10 +240,10 @@ static void a_stack_without_an_end_is_not_learnt(void **state)
     unsigned end;
     stack_id id = unwound(&open, &end);
     struct unwind_view view = view_of(&open);
-    struct memo other;
+    struct memo other = {0};
     memo_learn(&other, &open.regs, &view, id);
     assert_int_equal(memo_match(&other, &open.regs, &view), end == STACK_WHOLE ? id : 0);
-    static const struct memo nothing;
+    struct memo nothing = {0};
     assert_int_equal(memo_match(&nothing, &base.regs, &view), 0);
 }
 
@@ -179,7 +253,10 @@ int main(void)
         cmocka_unit_test(the_stack_it_learnt_from_is_recognised),
         cmocka_unit_test(the_same_frames_elsewhere_are_recognised),
         cmocka_unit_test(what_is_recognised_is_what_an_unwind_finds),
+        cmocka_unit_test(all_that_was_learnt_is_told_apart),
+        cmocka_unit_test(what_is_forgotten_is_learnt_again),
         cmocka_unit_test(a_stack_that_ends_before_its_frames_is_not_read),
+        cmocka_unit_test(a_stack_that_ends_at_its_top_is_that_of_one_top),
         cmocka_unit_test(a_stack_without_an_end_is_not_learnt),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
