@@ -1,4 +1,4 @@
-// The two clocks, in nanoseconds.
+// The two clocks, in nanoseconds, and a cheaper one.
 
 #pragma once
 
@@ -23,6 +23,11 @@ static inline uint64_t clock_coarse_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
+
+// The number of a second: while it stays the same, less than one has gone by, unless somebody sets
+// the clock back. For comparing with another of the same process. A load or two where the kernel
+// offers that, a quarter of what the coarse clocks cost.
+uint64_t clock_second(void);
 
 // Unix time: the clock of a snapshot's label, never of a difference.
 static inline uint64_t clock_realtime_ns(void)

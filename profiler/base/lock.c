@@ -25,7 +25,7 @@ void futex_wake(_Atomic uint32_t *word, int waiters)
     errno = saved;
 }
 
-enum { SPINS = 200, SPINS_UNKNOWN = -1, PAUSES_MAX = 32 };
+enum { SPINS = 200, SPINS_UNKNOWN = -1, PAUSES = 32 };
 
 unsigned spin_limit(void)
 {
@@ -45,16 +45,14 @@ unsigned spin_limit(void)
 
 void lock_wait(struct lock *lock)
 {
-    // Longer and longer pauses: whoever holds the lock may take it again meanwhile, while its lines
-    // are in that processor's cache, instead of both pulling at them.
-    unsigned pauses = 1;
-    for (unsigned left = spin_limit(); left >= pauses; left -= pauses) {
-        for (unsigned i = 0; i < pauses; i++)
+    // Seldom looks: each one pulls the line from the processor that holds the lock. Left alone,
+    // that one takes it again and again out of its own cache, and gets dozens of short operations
+    // done in one pause; two that look all the time spend most of it on moving the line.
+    for (unsigned left = spin_limit(); left >= PAUSES; left -= PAUSES) {
+        for (unsigned i = 0; i < PAUSES; i++)
             spin_pause();
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && lock_try(lock))
             return;
-        if (pauses < PAUSES_MAX)
-            pauses *= 2;
     }
     // Acquire: as in lock_try. 2, because another may sleep besides this one.
     while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)

@@ -22,7 +22,7 @@ enum chan_state {
 // collector without it, relaxed: each stands for itself.
 struct taskprof_chan {
     struct lock lock;
-    _Atomic uint32_t state; // enum chan_state
+    uint32_t noted_second; // clock_second() when last_ns was read, cut to 32 bits
     size_t element_size;
     size_t capacity; // constant while not freed
     size_t head;     // index in `ring` of the oldest element
@@ -31,8 +31,10 @@ struct taskprof_chan {
     // (task id << 2) | enum channel_operation of the last one, in one word so that they belong
     // together.
     _Atomic uint64_t last_operation;
-    _Atomic uint64_t last_ns;
+    _Atomic uint64_t last_ns; // of that operation or of one shortly before: see chan_note
 
+    // From here on nothing is written while elements go in and out of the buffer.
+    _Atomic uint32_t state;      // enum chan_state
     struct wait_queue receivers; // not empty: nothing is buffered
     struct wait_queue senders;   // not empty: the buffer is full
     uint64_t random;             // for select
@@ -51,13 +53,17 @@ enum { CHAN_BLOCKS = 1 };
 // Who does an operation and when; taken before the lock, to keep the locked part short.
 struct chan_stamp {
     uint64_t operation; // task id << 2
-    uint64_t now_ns;
+    uint32_t second;    // clock_second()
 };
 struct chan_stamp chan_stamp(void);
 
-// Notes the last operation. The lock is held.
+// Notes the last operation. The lock is held. When it was is read from the clock if the last
+// reading is not from this second, or if `at`, the operation's place in the buffer, says so: one in
+// CHAN_NOTED of a full round, and always the first. The time on record is so never from more than a
+// second before the operation, and never from more than CHAN_NOTED places before it.
+enum { CHAN_NOTED = 16 };
 void chan_note(struct taskprof_chan *channel, const struct chan_stamp *stamp,
-               enum channel_operation operation);
+               enum channel_operation operation, size_t at);
 
 // The steps: channel->lock is held and stays held. 0, -EPIPE, -ESTALE, -EINVAL or CHAN_BLOCKS.
 // *ret_served is the waiter that was claimed on the way, NULL if none: for waiter_complete once no

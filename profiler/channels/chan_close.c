@@ -59,7 +59,7 @@ static int close_open(struct taskprof_chan *channel, stack_id stack)
     }
     atomic_store_explicit(&channel->closed_stack, stack, memory_order_relaxed);
     atomic_store_explicit(&channel->state, CHAN_CLOSED, memory_order_relaxed);
-    chan_note(channel, &stamp, CHANNEL_CLOSED);
+    chan_note(channel, &stamp, CHANNEL_CLOSED, 0);
     struct waiting_list served = {.end = &served.first};
     serve_all(&channel->receivers, &served, 0);
     for (struct waiting *receiver = served.first; receiver; receiver = receiver->next) {

@@ -26,8 +26,10 @@ struct channel_reading {
     int64_t capacity; // likewise
     bool closed;
     enum channel_operation last_operation;
-    uint64_t last_task;    // id of who did it; 0: not known
-    uint64_t last_ns;      // CLOCK_MONOTONIC_COARSE: one tick (1 to 10 ms) late; 0: not known
+    uint64_t last_task; // id of who did it; 0: not known
+    // CLOCK_MONOTONIC_COARSE; 0: not known. Up to one tick (1 to 10 ms) before the operation; a
+    // taskprof_chan's up to a second before it, if others came between the two.
+    uint64_t last_ns;
     stack_id closed_stack; // where it was closed first; 0: not closed or not known
 };
 

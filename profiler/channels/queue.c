@@ -151,7 +151,7 @@ void taskprof_queue_note(taskprof_queue_handle *handle, enum taskprof_queue_oper
     uint64_t task = taskprof_task_id(task_current());
     atomic_store_explicit(&handle->last_operation, task << 2 | operations[operation],
                           memory_order_relaxed);
-    atomic_store_explicit(&handle->last_ns, clock_ns(CLOCK_MONOTONIC_COARSE), memory_order_relaxed);
+    atomic_store_explicit(&handle->last_ns, clock_coarse_ns(), memory_order_relaxed);
 }
 
 void taskprof_queue_unregister(taskprof_queue_handle *handle)

@@ -1,6 +1,5 @@
 // Channels keep the promises of Go's specification, one by one.
 
-#include "profiler/channels/channel.h"
 #include "tests/unit/chan_helpers.h"
 
 #include <errno.h>
@@ -451,113 +450,6 @@ static void the_child_of_a_fork_has_the_channels_without_those_who_waited(void *
     assert_int_equal(taskprof_chan_free(empty), 0);
 }
 
-static struct channel *entry_of(const void *object)
-{
-    for (uint32_t i = 0; i < slab_high(&channel_slab); i++) {
-        struct channel *channel = slab_at(&channel_slab, i);
-        if (!channel_pin(channel))
-            continue;
-        bool found = channel->object == (uintptr_t)object;
-        channel_unpin(channel);
-        if (found)
-            return channel;
-    }
-    return NULL;
-}
-
-static void the_registry_shows_what_a_channel_looks_like(void **state)
-{
-    (void)state;
-    taskprof_chan *channel;
-    uint32_t version = channel_version();
-    assert_int_equal(taskprof_chan_make(4, 8, "orders", &channel), 0);
-    assert_int_not_equal(channel_version(), version);
-    struct channel *entry = entry_of(channel);
-    assert_non_null(entry);
-    assert_string_equal(entry->name, "orders");
-    assert_false(entry->foreign);
-    assert_int_equal(entry->created_by, taskprof_task_id(taskprof_task_self()));
-    assert_int_not_equal(entry->creation, 0);
-    struct channel_reading reading;
-    entry->read(entry, &reading);
-    assert_int_equal(reading.length, 0);
-    assert_int_equal(reading.capacity, 8);
-    assert_false(reading.closed);
-    assert_int_equal(reading.last_operation, CHANNEL_NEVER);
-    assert_int_equal(reading.last_task, 0);
-
-    int64_t before = now_ns();
-    assert_int_equal(taskprof_chan_send(channel, &(int){1}), 0);
-    entry->read(entry, &reading);
-    assert_int_equal(reading.length, 1);
-    assert_int_equal(reading.last_operation, CHANNEL_SENT);
-    assert_int_equal(reading.last_task, taskprof_task_id(taskprof_task_self()));
-    // The coarse clock lags by less than one tick, and ticks last 10 ms at most.
-    assert_true((int64_t)reading.last_ns > before - 11000000);
-    assert_true((int64_t)reading.last_ns <= now_ns());
-
-    assert_int_equal(taskprof_chan_receive(channel, NULL, NULL), 0);
-    entry->read(entry, &reading);
-    assert_int_equal(reading.last_operation, CHANNEL_RECEIVED);
-    assert_int_equal(taskprof_chan_close(channel), 0);
-    entry->read(entry, &reading);
-    assert_true(reading.closed);
-    assert_int_equal(reading.last_operation, CHANNEL_CLOSED);
-    assert_int_not_equal(reading.closed_stack, 0);
-
-    version = channel_version();
-    assert_int_equal(taskprof_chan_free(channel), 0);
-    assert_int_not_equal(channel_version(), version);
-    assert_null(entry_of(channel));
-}
-
-static void channels_of_one_name_or_one_place_are_one_class(void **state)
-{
-    (void)state;
-    taskprof_chan *named[2];
-    taskprof_chan *unnamed[3];
-    assert_int_equal(taskprof_chan_make(1, 1, "jobs", &named[0]), 0);
-    assert_int_equal(taskprof_chan_make(1, 1, "jobs", &named[1]), 0);
-    // The compiler can't tell how often, and does not unroll the loop into two places.
-    volatile int count = 2;
-    for (int i = 0; i < count; i++)
-        assert_int_equal(taskprof_chan_make(1, 1, NULL, &unnamed[i]), 0);
-    assert_int_equal(taskprof_chan_make(1, 1, "", &unnamed[2]), 0);
-    uint32_t jobs = entry_of(named[0])->class_id;
-    assert_int_equal(entry_of(named[1])->class_id, jobs);
-    assert_string_equal(channel_class_get(jobs)->name, "jobs");
-    assert_int_equal(channel_class_get(jobs)->creation, 0);
-    uint32_t place = entry_of(unnamed[0])->class_id;
-    assert_int_equal(entry_of(unnamed[1])->class_id, place);
-    assert_string_equal(channel_class_get(place)->name, "");
-    assert_int_equal(channel_class_get(place)->creation, entry_of(unnamed[0])->creation);
-    assert_int_not_equal(entry_of(unnamed[2])->class_id, place);
-    assert_int_not_equal(place, jobs);
-    assert_null(channel_class_get(0));
-    assert_null(channel_class_get(UINT32_MAX));
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(taskprof_chan_free(named[i]), 0);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(taskprof_chan_free(unnamed[i]), 0);
-}
-
-static void a_long_name_is_cut_between_characters(void **state)
-{
-    (void)state;
-    taskprof_chan *channel;
-    assert_int_equal(taskprof_chan_make(1, 1, "0123456789012345678901234567890", &channel), 0);
-    assert_string_equal(entry_of(channel)->name, "0123456789012345678901234567890");
-    assert_int_equal(taskprof_chan_free(channel), 0);
-    assert_int_equal(taskprof_chan_make(1, 1, "01234567890123456789012345678901", &channel), 0);
-    assert_string_equal(entry_of(channel)->name, "0123456789012345678901234567890");
-    assert_int_equal(taskprof_chan_free(channel), 0);
-    // The last character's first byte is the 31st, its second would be the 32nd.
-    assert_int_equal(taskprof_chan_make(1, 1, "012345678901234567890123456789\xc3\xa9", &channel),
-                     0);
-    assert_string_equal(entry_of(channel)->name, "012345678901234567890123456789");
-    assert_int_equal(taskprof_chan_free(channel), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -580,9 +472,6 @@ int main(void)
         cmocka_unit_test(errno_is_kept),
         cmocka_unit_test(the_stack_of_a_wait_begins_at_the_public_function),
         cmocka_unit_test(the_child_of_a_fork_has_the_channels_without_those_who_waited),
-        cmocka_unit_test(the_registry_shows_what_a_channel_looks_like),
-        cmocka_unit_test(channels_of_one_name_or_one_place_are_one_class),
-        cmocka_unit_test(a_long_name_is_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
