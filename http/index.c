@@ -2,6 +2,7 @@
 
 #include "http/recorder.h"
 #include "http/routes.h"
+#include "http/text_locks.h"
 #include "http/words.h"
 
 #include <string.h>
@@ -56,6 +57,19 @@ static void row(struct buffer *out, const struct snapshot *snapshot, const struc
     buffer_string(out, "</a></td></tr>\n");
 }
 
+// Deadlocks come first: whoever reads this page has to see them.
+static void stuck(struct buffer *out, const struct snapshot *snapshot)
+{
+    struct buffer summary = {0};
+    text_locks_summary(&summary, snapshot);
+    if (summary.length) {
+        buffer_string(out, "<p><strong><a href=\"goroutine?debug=1\">");
+        buffer_append(out, summary.data, summary.length);
+        buffer_string(out, "</a></strong></p>\n");
+    }
+    buffer_release(&summary);
+}
+
 void index_answer(struct http_reply *reply)
 {
     static const char head[] =
@@ -64,8 +78,9 @@ void index_answer(struct http_reply *reply)
         ".profile-name { display: inline-block; width: 8rem; font-weight: bold; }\n"
         "td:first-child { text-align: right; padding-right: 1rem; }\n</style>\n</head>\n<body>\n"
         "/debug/pprof/\n<br>\n<p>Set debug=1 as a query parameter to export in text form, debug=2 "
-        "for every task.</p>\n<p>Types of profiles available:</p>\n<table>\n"
-        "<thead><tr><th>Count</th><th>Profile</th></tr></thead>\n";
+        "for every task.</p>\n";
+    static const char table[] = "<p>Types of profiles available:</p>\n<table>\n"
+                                "<thead><tr><th>Count</th><th>Profile</th></tr></thead>\n";
     static const char behind[] =
         "</table>\n<p><a href=\"goroutine?debug=2\">full goroutine stack dump</a></p>\n"
         "<p>Profile descriptions:</p>\n<ul>\n";
@@ -78,6 +93,8 @@ void index_answer(struct http_reply *reply)
         return;
     }
     buffer_string(out, head);
+    stuck(out, snapshot);
+    buffer_string(out, table);
     for (size_t i = 0; i < count; i++)
         row(out, snapshot, &routes[i]);
     buffer_string(out, behind);

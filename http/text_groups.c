@@ -2,6 +2,7 @@
 // All others begin with "#", which it skips.
 
 #include "http/text.h"
+#include "http/text_locks.h"
 #include "http/words.h"
 
 #include <errno.h>
@@ -88,7 +89,8 @@ static void waits(struct buffer *out, const struct snapshot *snapshot,
     }
 }
 
-static void object(struct buffer *out, const struct snapshot_group *group)
+static void object(struct buffer *out, const struct snapshot *snapshot,
+                   const struct snapshot_group *group)
 {
     // A channel is named among the labels; of a select there are several.
     if (group->activity != TASK_PARKED || group->channel_class ||
@@ -98,6 +100,13 @@ static void object(struct buffer *out, const struct snapshot_group *group)
     if (group->object) {
         buffer_string(out, "0x");
         buffer_hex(out, group->object);
+        const struct snapshot_lock *lock = snapshot_find_lock(snapshot, group->object);
+        if (lock && lock->holder != LOCK_HOLDER_UNKNOWN) {
+            char holder[TEXT_HOLDER_MAX];
+            text_holder(snapshot, lock, 0, holder);
+            buffer_string(out, ", held by ");
+            buffer_string(out, holder);
+        }
     } else {
         buffer_string(out, "not all the same object, or none");
     }
@@ -144,7 +153,7 @@ static void one_group(struct buffer *out, const struct snapshot *snapshot,
     if (stack->depth == 0)
         buffer_string(out, "#\tno stack\n");
     waits(out, snapshot, group);
-    object(out, group);
+    object(out, snapshot, group);
     channel(out, snapshot, group);
     if (stack_get(group->creation)->depth) {
         buffer_string(out, "# created by:\n");
@@ -164,6 +173,7 @@ static bool next_piece(struct text *text)
         buffer_string(&text->out, "\n# ");
         words_summary(&text->out, snapshot);
         buffer_string(&text->out, "\n\n");
+        text_locks(&text->out, snapshot, true);
         return true;
     }
     while (groups->next < snapshot->group_count &&

@@ -4,6 +4,7 @@
 
 #include "http/pick.h"
 #include "http/text.h"
+#include "http/text_locks.h"
 #include "http/words.h"
 #include "profiler/symbols/origin.h"
 
@@ -31,7 +32,9 @@ struct tasks {
     struct buffer blocks;   // at most BLOCKS_BYTES
     struct buffer spare;    // a block for which there is no room
     struct pick pick;
-    size_t next; // of those picked
+    size_t next;    // of those picked
+    size_t holders; // of those picked, at their end: shown for the sake of others
+    bool started;
     bool ended;
 };
 
@@ -148,6 +151,10 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
     }
     if (channel && channel->reading.closed)
         label(out, &separator, "closed", "true");
+    const struct snapshot_lock_wait *wait = NULL;
+    const struct snapshot_lock *lock = snapshot_lock_of(snapshot, task, &wait);
+    if (lock && wait->deadlock != SNAPSHOT_NONE && !wait->behind)
+        number_label(out, &separator, "deadlock", wait->deadlock + 1ull);
     if (!here)
         label(out, &separator, "ended", "since the snapshot");
     if (channel && channel->reading.length >= 0)
@@ -162,6 +169,11 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
         char object[32];
         snprintf(object, sizeof(object), "0x%zx", (size_t)details->object);
         label(out, &separator, "object", object);
+    }
+    if (lock && lock->holder != LOCK_HOLDER_UNKNOWN) {
+        char holder[TEXT_HOLDER_MAX];
+        text_holder(snapshot, lock, task->id, holder);
+        label(out, &separator, "owner", holder);
     }
     if (group->activity == TASK_IN_SYSCALL) {
         const char *call = words_syscall(group->syscall);
@@ -210,6 +222,9 @@ static void end(struct tasks *tasks)
     buffer_string(out, "# ");
     words_summary(out, tasks->text.snapshot);
     buffer_char(out, '\n');
+    if (tasks->holders)
+        buffer_printf(out, "# %zu tasks shown besides: others wait for what they hold\n",
+                      tasks->holders);
     if (tasks->pick.left_out)
         buffer_printf(out, "# ... %llu more tasks left out by limit=%llu\n",
                       (unsigned long long)tasks->pick.left_out,
@@ -224,7 +239,10 @@ static bool next_piece(struct text *text)
     struct tasks *tasks = (struct tasks *)text;
     struct details_reader reader = {0};
     size_t wanted = text->wanted < PIECE ? text->wanted : PIECE;
-    bool more = tasks->next < tasks->pick.count;
+    bool more = !tasks->started || tasks->next < tasks->pick.count;
+    if (!tasks->started)
+        text_locks(&text->out, text->snapshot, false);
+    tasks->started = true;
     while (tasks->next < tasks->pick.count && text->out.length < wanted && !text->out.failed)
         one_task(tasks, &text->snapshot->task_list[tasks->pick.order[tasks->next++]], &reader);
     snapshot_details_close(&reader);
@@ -257,6 +275,12 @@ int text_tasks(struct snapshot *snapshot, const struct filter *filter, struct ht
     int result = tasks->block_of ? pick_tasks(snapshot, filter, &tasks->pick) : -ENOMEM;
     if (result < 0)
         return result;
+    ssize_t holders = text_locks_pick(&tasks->pick, snapshot, filter);
+    if (holders < 0) {
+        pick_release(&tasks->pick);
+        return (int)holders;
+    }
+    tasks->holders = (size_t)holders;
     text_serve(&tasks->text, ret);
     return 0;
 }

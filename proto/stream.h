@@ -13,7 +13,7 @@
 
 #include <zlib.h>
 
-enum { PROFILE_VALUES = 5, PROFILE_LABELS = 6 };
+enum { PROFILE_VALUES = 5, PROFILE_LABELS = 8 };
 
 struct profile_label {
     int64_t key;  // all but `number`: indexes in the string table

@@ -41,6 +41,12 @@ static void sample(struct pprof_stream *stream, size_t number, struct profile_sa
     struct task_details details;
     if (snapshot_task_details(stream->snapshot, task, NULL, &details) && details.parent)
         stream_label_number(stream, ret, "creator", stream_value(details.parent), "id");
+    const struct snapshot_lock_wait *wait = NULL;
+    const struct snapshot_lock *lock = snapshot_lock_of(snapshot, task, &wait);
+    if (lock && lock->owner_id)
+        stream_label_number(stream, ret, "owner", stream_value(lock->owner_id), "id");
+    if (lock && wait->deadlock != SNAPSHOT_NONE && !wait->behind)
+        stream_label_number(stream, ret, "deadlock", wait->deadlock + 1, "id");
     if (task->wait_start_ns) {
         // One that began after the cut has waited for no time yet.
         uint64_t now = snapshot->monotonic_ns;

@@ -5,6 +5,7 @@
 #include "profiler/base/lock.h"
 #include "profiler/snapshot/capture.h"
 #include "profiler/snapshot/groups.h"
+#include "profiler/snapshot/owners.h"
 #include "profiler/snapshot/threads_seen.h"
 #include "profiler/snapshot/waiters.h"
 
@@ -15,6 +16,7 @@ struct collector {
     struct waiters waiters;
     struct threads_seen threads;
     struct capture capture;
+    struct lock_candidates lock_candidates;
     pid_t *tids; // room for a listing of /proc/self/task
     size_t tids_capacity;
     struct table registered; // tids that have a slot, for the snapshot under way
@@ -54,6 +56,9 @@ void collect_list_tids(struct collector *collector);
 void collect_registered(struct collector *collector);
 void collect_starting(struct collector *collector);
 void collect_strangers(struct collector *collector);
+
+// Who holds what the tasks met so far wait for, and deadlocks among them. When all have been met.
+void collect_owners(struct collector *collector);
 
 // One task that has a slot, by the long way: pinned, its park read, its stack captured.
 void collect_changed(struct collector *collector, struct taskprof_task *task);

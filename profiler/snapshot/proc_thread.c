@@ -65,30 +65,56 @@ static ssize_t read_file(int directory, pid_t tid, const char *file, char *into,
     return got;
 }
 
-// "NR a b c d e f sp pc", "-1 sp pc", or "running": proc_pid_syscall(5).
-static int look_at_syscall(int directory, pid_t tid, struct proc_thread *ret)
+// "NR a b c d e f sp pc", "-1 sp pc", or "running": proc_pid_syscall(5). The numbers into `values`,
+// sp and pc last. How many; 0: it runs; or a negative errno.
+static int read_syscall(int directory, pid_t tid, long *ret_number, uint64_t values[8])
 {
     char text[256];
     ssize_t got = read_file(directory, tid, "syscall", text, sizeof(text));
     if (got < 0)
         return (int)got;
-    if (strncmp(text, "running", 7) == 0) {
-        ret->activity = TASK_RUNNING;
+    if (strncmp(text, "running", 7) == 0)
         return 0;
-    }
     char *at = text;
     long number = strtol(at, &at, 10);
-    uint64_t values[8];
     int count = 0;
     while (count < 8 && *at == ' ')
         values[count++] = strtoull(at, &at, 16);
-    if (count != (number < 0 ? 2 : 8))
-        return -EPROTO;
+    *ret_number = number;
+    return count == (number < 0 ? 2 : 8) ? count : -EPROTO;
+}
+
+static int look_at_syscall(int directory, pid_t tid, struct proc_thread *ret)
+{
+    uint64_t values[8];
+    long number;
+    int count = read_syscall(directory, tid, &number, values);
+    if (count < 0)
+        return count;
+    if (count == 0) {
+        ret->activity = TASK_RUNNING;
+        return 0;
+    }
     ret->sp = values[count - 2];
     ret->pc = values[count - 1];
     // -1: it waits, but for no call of its own (a page, a debugger): as good as running.
     ret->activity = number < 0 ? TASK_RUNNING : TASK_IN_SYSCALL;
     ret->syscall = number < 0 ? 0 : (uint16_t)number;
+    return 0;
+}
+
+int proc_thread_syscall(int directory, pid_t tid, struct proc_syscall *ret)
+{
+    uint64_t values[8];
+    if (directory < 0)
+        return directory;
+    int count = read_syscall(directory, tid, &ret->number, values);
+    if (count < 0)
+        return count;
+    if (count != 8)
+        return -EAGAIN;
+    memcpy(ret->arguments, values, sizeof(ret->arguments));
+    ret->sp = values[6];
     return 0;
 }
 

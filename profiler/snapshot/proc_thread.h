@@ -39,5 +39,16 @@ int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp);
 // Whether the process has such a thread.
 bool proc_thread_exists(pid_t tid);
 
+// The system call that it is blocked in.
+struct proc_syscall {
+    long number;
+    uint64_t arguments[6];
+    uintptr_t sp;
+};
+
+// 0; -EAGAIN: it is in none (it runs, or waits for no call of its own); -ESRCH: it is gone; or what
+// the sandbox says.
+int proc_thread_syscall(int directory, pid_t tid, struct proc_syscall *ret);
+
 // Its name (comm) into `into`, NUL-terminated; "" if that can't be told.
 void proc_thread_name(int directory, pid_t tid, char into[TASKPROF_NAME_SIZE]);

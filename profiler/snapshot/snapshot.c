@@ -25,6 +25,9 @@ void collect_into_group(struct collector *collector, uint32_t number,
     struct group *group = &collector->groups.list[number];
     groups_add(group, member, snapshot->since_ns);
     snapshot->tasks++;
+    if (owners_is_lock(group->key.reason) &&
+        !owners_note(&collector->lock_candidates, member, slot, number))
+        collector->out_of_memory = true;
     if (!(collector->flags & SNAPSHOT_TASKS))
         return;
     size_t room = snapshot->task_list_bytes / sizeof(struct snapshot_task);
@@ -112,6 +115,8 @@ static int export_groups(const struct collector *from, struct snapshot *snapshot
     snapshot->group_count = count;
     for (size_t i = 0; i < snapshot->task_count; i++)
         snapshot->task_list[i].group = moved_to[snapshot->task_list[i].group];
+    for (size_t i = 0; i < snapshot->lock_wait_count; i++)
+        snapshot->lock_waits[i].group = moved_to[snapshot->lock_waits[i].group];
     return 0;
 }
 
@@ -138,6 +143,7 @@ static int collect(struct collector *into, struct snapshot *snapshot)
         into->version++;
     threads_seen_begin(&into->threads);
     capture_begin(&into->capture);
+    owners_begin(&into->lock_candidates);
     table_clear(&into->registered);
     table_clear(&into->starting);
     into->not_started = 0;
@@ -147,6 +153,7 @@ static int collect(struct collector *into, struct snapshot *snapshot)
     collect_registered(into);
     collect_starting(into);
     collect_strangers(into);
+    collect_owners(into);
     if (into->proc >= 0)
         own_fd_close(into->proc);
     if (into->out_of_memory)

@@ -81,6 +81,51 @@ struct snapshot_channel {
     char name[TASKPROF_CHAN_NAME_SIZE];
 };
 
+// Who holds a lock, as far as that can be told.
+enum lock_holder {
+    LOCK_HOLDER_UNKNOWN,
+    LOCK_HELD_BY_THREAD,
+    LOCK_HELD_BY_ENDED,   // by a thread that is not there any more
+    LOCK_HELD_ELSEWHERE,  // by a thread of another process
+    LOCK_HELD_BY_READERS, // whose number alone is known
+};
+
+#define SNAPSHOT_NONE UINT32_MAX
+
+// A lock that tasks wait for: a mutex or a reader-writer lock of libc's. What the application
+// calls by these reasons and is none of libc's has no known holder.
+struct snapshot_lock {
+    uintptr_t object;
+    uint64_t waiters;
+    uint64_t owner_id;   // the task that holds it; 0: not known
+    uint32_t owner_slot; // its snapshot_task.slot; SNAPSHOT_NONE
+    uint32_t owner_task; // its index in task_list; SNAPSHOT_NONE: not there
+    uint32_t owner_wait; // index in lock_waits of what it waits for itself; SNAPSHOT_NONE
+    pid_t owner_tid;
+    uint32_t readers;
+    uint8_t holder; // enum lock_holder
+    bool is_rwlock;
+    bool abandoned; // its holder has ended, and it is certain that a task waits for it
+};
+
+struct snapshot_lock_wait {
+    uint64_t id;            // the task
+    uint64_t wait_start_ns; // CLOCK_MONOTONIC
+    uint32_t slot;
+    uint32_t group;    // index in groups
+    uint32_t lock;     // index in locks; SNAPSHOT_NONE: the task went on meanwhile
+    uint32_t deadlock; // index in deadlocks; SNAPSHOT_NONE
+    bool behind; // not in that deadlock: it waits for one of its locks, or for a task that does
+};
+
+// Tasks each of which waits for a lock that the next one holds. A thread that waits for a lock that
+// it holds itself is one of one task.
+struct snapshot_deadlock {
+    uint32_t first; // index in lock_waits; the next is its lock's owner_wait, and so on
+    uint32_t count;
+    uint64_t behind; // other tasks that wait for one of these locks, or for one of those tasks …
+};
+
 struct snapshot {
     struct arena arena;    // owns all below
     uint64_t time_ns;      // the cut, CLOCK_REALTIME
@@ -106,6 +151,12 @@ struct snapshot {
     size_t channel_count;
     uint32_t *channel_of_slot; // index in channels of what a task waits on; for task details
     uint32_t channel_slots;
+    struct snapshot_lock *locks; // by address
+    size_t lock_count;
+    struct snapshot_lock_wait *lock_waits; // by slot
+    size_t lock_wait_count;
+    struct snapshot_deadlock *deadlocks;
+    size_t deadlock_count;
     struct mapping *mappings; // executable ones, by address
     size_t mapping_count;
     unsigned main_mapping; // index of the main binary's
@@ -124,6 +175,14 @@ void snapshot_free(struct snapshot *snapshot); // NULL is ignored
 
 // The mapping that holds `address`; NULL: none does. Valid as long as the snapshot.
 const struct mapping *snapshot_find_mapping(const struct snapshot *snapshot, uintptr_t address);
+
+// The lock that a task waits for; NULL: none, or it went on. `ret_wait` may be NULL.
+const struct snapshot_lock *snapshot_lock_of(const struct snapshot *snapshot,
+                                             const struct snapshot_task *task,
+                                             const struct snapshot_lock_wait **ret_wait);
+
+// The lock at this address on which tasks wait; NULL: none.
+const struct snapshot_lock *snapshot_find_lock(const struct snapshot *snapshot, uintptr_t object);
 
 // Parts of a task that are not in the list, as they are now. false when the task is gone by now:
 // a dump then says so rather than leave it out.

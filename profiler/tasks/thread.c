@@ -24,6 +24,21 @@ bool thread_process_is_known(void)
     return atomic_load_explicit(&process, memory_order_relaxed) == getpid();
 }
 
+// The tids that this process's first thread had before each fork. Written while there is one
+// thread.
+enum { FORKS_KNOWN = 16 };
+static pid_t earlier_tids[FORKS_KNOWN];
+static unsigned earlier_count;
+static bool earlier_not_known; // of one fork at least
+
+bool thread_may_have_been(pid_t tid)
+{
+    for (unsigned i = 0; i < earlier_count; i++)
+        if (earlier_tids[i] == tid)
+            return true;
+    return earlier_not_known || !thread_process_is_known();
+}
+
 static void thread_exits(void *task)
 {
     // A destructor of the application that runs after this one and parks registers anew; glibc
@@ -139,6 +154,10 @@ void thread_after_fork(void)
 {
     atomic_store_explicit(&process, getpid(), memory_order_relaxed);
     struct taskprof_task *mine = thread_self.thread;
+    if (mine && earlier_count < FORKS_KNOWN)
+        earlier_tids[earlier_count++] = task_tid(mine);
+    else
+        earlier_not_known = true;
     uint32_t high = slab_high(&task_slab);
     for (uint32_t i = 0; i < high; i++) {
         struct taskprof_task *task = slab_at(&task_slab, i);

@@ -18,5 +18,9 @@ struct taskprof_task *thread_register(enum task_kind kind, const char *name);
 // it. Not so after a bare clone system call: threads' tids on record are then the parent's.
 bool thread_process_is_known(void);
 
+// Whether the thread that this process was forked by may have had this tid in the parent. libc's
+// locks that it held then still say so.
+bool thread_may_have_been(pid_t tid);
+
 // In the child of a fork: the other threads' tasks are gone, this one's goes on with its new tid.
 void thread_after_fork(void);
