@@ -4,6 +4,7 @@
 #include "proto/profile.pb-c.h"
 
 #include <errno.h>
+#include <string.h>
 #include <taskprof/taskprof.h>
 
 typedef Perftools__Profiles__Profile Profile;
@@ -36,6 +37,37 @@ static void append(struct pprof_stream *stream, const Profile *piece)
     uint8_t *to = (uint8_t *)buffer_reserve(&stream->packed, size);
     if (to)
         stream->packed.length += perftools__profiles__profile__pack(piece, to);
+}
+
+// The fields of a Profile of which there are many entries.
+enum { FIELD_SAMPLE = 2, FIELD_MAPPING = 3, FIELD_LOCATION = 4, FIELD_FUNCTION = 5 };
+
+// The most that one number takes with its field's tag, in the messages of such an entry; and what
+// stands before a message or a packed list: a tag and a length.
+enum { NUMBER_MOST = 11, PREFIX_MOST = 6 };
+
+// The same for one entry, of at most `most` bytes: half the work, because the size need not be
+// found out first, nor all the other fields of a Profile be looked at twice.
+static void append_entry(struct pprof_stream *stream, unsigned field, const void *message,
+                         size_t most)
+{
+    uint8_t *to = (uint8_t *)buffer_reserve(&stream->packed, PREFIX_MOST + most);
+    if (!to)
+        return;
+    enum { LENGTH_DELIMITED = 2 };
+    uint8_t *body = to + 2;
+    size_t size = protobuf_c_message_pack(message, body);
+    *to++ = (uint8_t)(field << 3 | LENGTH_DELIMITED);
+    unsigned more = 0; // bytes of the length beyond the one that there is room for
+    for (size_t left = size >> 7; left; left >>= 7)
+        more++;
+    if (more)
+        memmove(body + more, body, size);
+    size_t left = size;
+    for (; left > 127; left >>= 7)
+        *to++ = (uint8_t)(left | 0x80);
+    *to = (uint8_t)left;
+    stream->packed.length += 2 + more + size;
 }
 
 // ---- mappings ----
@@ -127,10 +159,7 @@ void pack_mapping(struct pprof_stream *stream, size_t next)
     mapping.has_filenames = used->coverage.files;
     mapping.has_line_numbers = used->coverage.lines;
     mapping.has_inline_frames = used->coverage.inlines;
-    Profile piece = PROFILE;
-    piece.n_mapping = 1;
-    piece.mapping = (Mapping *[]){&mapping};
-    append(stream, &piece);
+    append_entry(stream, FIELD_MAPPING, &mapping, 10 * NUMBER_MOST);
 }
 
 // ---- locations and functions ----
@@ -161,10 +190,7 @@ static uint64_t function_id(struct pprof_stream *stream, const char *name, const
     function.system_name = key.name;
     function.filename = key.file;
     function.start_line = start_line;
-    Profile piece = PROFILE;
-    piece.n_function = 1;
-    piece.function = (Function *[]){&function};
-    append(stream, &piece);
+    append_entry(stream, FIELD_FUNCTION, &function, 5 * NUMBER_MOST);
     return function.id;
 }
 
@@ -188,10 +214,8 @@ static void append_location(struct pprof_stream *stream, Location *location,
         pointers[location->n_line++] = line;
     }
     location->line = pointers;
-    Profile piece = PROFILE;
-    piece.n_location = 1;
-    piece.location = &location;
-    append(stream, &piece);
+    append_entry(stream, FIELD_LOCATION, location,
+                 4 * NUMBER_MOST + location->n_line * (PREFIX_MOST + 2 * NUMBER_MOST));
 }
 
 static uint64_t unknown_location(const struct pprof_stream *stream)
@@ -271,10 +295,9 @@ void pack_sample(struct pprof_stream *stream, const struct profile_sample *sampl
     }
     message.label = pointers;
 
-    Profile piece = PROFILE;
-    piece.n_sample = 1;
-    piece.sample = (Sample *[]){&message};
-    append(stream, &piece);
+    append_entry(stream, FIELD_SAMPLE, &message,
+                 2 * PREFIX_MOST + (message.n_location_id + message.n_value) * NUMBER_MOST +
+                     message.n_label * (PREFIX_MOST + 4 * NUMBER_MOST));
 }
 
 static ValueType value_type(struct pprof_stream *stream, const char *type, const char *unit)

@@ -27,10 +27,11 @@ void places_add_stack(struct places *places, stack_id id)
         .depth = stack->depth,
         .truncated = stack->end != STACK_WHOLE,
     };
-    for (uint32_t i = 0; i < stack->depth; i++) {
-        uint32_t place = add_address(places, stack->frames[i]);
-        buffer_append(&places->frames, &place, sizeof(place));
-    }
+    uint32_t *frames = (uint32_t *)buffer_reserve(&places->frames, stack->depth * sizeof(*frames));
+    for (uint32_t i = 0; frames && i < stack->depth; i++)
+        frames[i] = add_address(places, stack->frames[i]);
+    if (frames)
+        places->frames.length += stack->depth * sizeof(*frames);
     uint32_t number = (uint32_t)(places->stacks.length / sizeof(entry));
     buffer_append(&places->stacks, &entry, sizeof(entry));
     places->any_truncated |= entry.truncated;

@@ -111,6 +111,40 @@ static void inlined_frames_are_lines_of_one_location_innermost_first(void **stat
     free_profile(profile);
 }
 
+// The length that stands before an entry takes one byte below 128, and two from there on.
+static void entries_of_any_length_are_whole(void **state)
+{
+    (void)state;
+    enum { MOST = 64 };
+    static const struct symbol_frame inlined[MOST] = {[0 ... MOST - 1] = {
+                                                          .function = "f",
+                                                          .file = "/src/f.c",
+                                                          .line = 1000,
+                                                      }};
+    struct snapshot_group groups[MOST];
+    size_t shortest = SIZE_MAX;
+    size_t longest = 0;
+    for (unsigned i = 0; i < MOST; i++) {
+        fake_symbol(MAIN_START + 0x100 + i, i + 1, inlined);
+        groups[i] = (struct snapshot_group){.stack = STACK(MAIN_START + 0x100 + i), .count = 1};
+    }
+    struct snapshot snapshot = fake_snapshot(groups, MOST);
+    Profile *profile = goroutine(&snapshot, NULL);
+    assert_int_equal(profile->n_location, MOST);
+    for (unsigned i = 0; i < MOST; i++) {
+        const Location *location = profile->location[i];
+        assert_int_equal(location->address, MAIN_START + 0x100 + i - 1);
+        assert_int_equal(location->n_line, i + 1);
+        for (unsigned line = 0; line <= i; line++)
+            assert_int_equal(location->line[line]->line, 1000);
+        size_t size = perftools__profiles__location__get_packed_size(location);
+        shortest = size < shortest ? size : shortest;
+        longest = size > longest ? size : longest;
+    }
+    assert_true(shortest < 128 && longest >= 256);
+    free_profile(profile);
+}
+
 static void addresses_and_functions_are_kept_once_and_ids_are_dense(void **state)
 {
     (void)state;
@@ -427,6 +461,7 @@ int main(void)
         cmocka_unit_test_setup(an_address_is_that_of_the_call_not_of_the_return, fresh_world),
         cmocka_unit_test_setup(inlined_frames_are_lines_of_one_location_innermost_first,
                                fresh_world),
+        cmocka_unit_test_setup(entries_of_any_length_are_whole, fresh_world),
         cmocka_unit_test_setup(addresses_and_functions_are_kept_once_and_ids_are_dense,
                                fresh_world),
         cmocka_unit_test_setup(the_main_binary_is_the_first_mapping_even_without_a_frame,
