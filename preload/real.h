@@ -64,6 +64,7 @@ int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout
     X(mq_receive) X(mq_timedreceive) X(mq_send) X(mq_timedsend) \
     X(flock) X(fcntl) X(fcntl64) X(lockf) X(lockf64) \
     X(getaddrinfo) X(syscall) \
+    X(execve) X(execvpe) X(fexecve) X(execveat) X(setsid) X(daemon) \
     X(epoll_pwait2)
 // clang-format on
 

@@ -2,14 +2,14 @@
 
 #include "preload/wrap.h"
 
-WRAP_CALL(unsigned, sleep, (unsigned seconds), (seconds), seconds, TASKPROF_SLEEP, NULL)
+WRAP_WAIT(unsigned, sleep, (unsigned seconds), (seconds), seconds, TASKPROF_SLEEP, NULL)
 
-WRAP_CALL(int, usleep, (useconds_t microseconds), (microseconds), microseconds, TASKPROF_SLEEP,
+WRAP_WAIT(int, usleep, (useconds_t microseconds), (microseconds), microseconds, TASKPROF_SLEEP,
           NULL)
 
-WRAP_CALL(int, nanosleep, (const struct timespec *span, struct timespec *ret_left),
+WRAP_WAIT(int, nanosleep, (const struct timespec *span, struct timespec *ret_left),
           (span, ret_left), true, TASKPROF_SLEEP, NULL)
 
-WRAP_CALL(int, clock_nanosleep,
+WRAP_WAIT(int, clock_nanosleep,
           (clockid_t clock, int flags, const struct timespec *span, struct timespec *ret_left),
           (clock, flags, span, ret_left), true, TASKPROF_SLEEP, NULL)

@@ -2,14 +2,14 @@
 
 #include "preload/wrap.h"
 
-WRAP_CALL(ssize_t, recv, (int fd, void *into, size_t count, int flags), (fd, into, count, flags),
+WRAP_WAIT(ssize_t, recv, (int fd, void *into, size_t count, int flags), (fd, into, count, flags),
           !(flags & MSG_DONTWAIT), TASKPROF_IO_WAIT, TASKPROF_FD(fd))
 
 WRAP_CALL(ssize_t, __recv_chk, (int fd, void *into, size_t count, size_t size, int flags),
           (fd, into, count, size, flags), !(flags & MSG_DONTWAIT), TASKPROF_IO_WAIT,
           TASKPROF_FD(fd))
 
-WRAP_CALL(ssize_t, recvfrom,
+WRAP_WAIT(ssize_t, recvfrom,
           (int fd, void *into, size_t count, int flags, __SOCKADDR_ARG address, socklen_t *length),
           (fd, into, count, flags, address, length), !(flags & MSG_DONTWAIT), TASKPROF_IO_WAIT,
           TASKPROF_FD(fd))
@@ -20,10 +20,10 @@ WRAP_CALL(ssize_t, __recvfrom_chk,
           (fd, into, count, size, flags, address, length), !(flags & MSG_DONTWAIT),
           TASKPROF_IO_WAIT, TASKPROF_FD(fd))
 
-WRAP_CALL(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags),
+WRAP_WAIT(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags),
           !(flags & MSG_DONTWAIT), TASKPROF_IO_WAIT, TASKPROF_FD(fd))
 
-WRAP_CALL(int, recvmmsg,
+WRAP_WAIT(int, recvmmsg,
           (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout),
           (fd, messages, count, flags, timeout), !(flags & MSG_DONTWAIT), TASKPROF_IO_WAIT,
           TASKPROF_FD(fd))
@@ -43,10 +43,10 @@ WRAP_CALL(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (
 WRAP_CALL(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags),
           (fd, messages, count, flags), !(flags & MSG_DONTWAIT), TASKPROF_IO_WAIT, TASKPROF_FD(fd))
 
-WRAP_CALL(int, accept, (int fd, __SOCKADDR_ARG address, socklen_t *length), (fd, address, length),
+WRAP_WAIT(int, accept, (int fd, __SOCKADDR_ARG address, socklen_t *length), (fd, address, length),
           true, TASKPROF_IO_WAIT, TASKPROF_FD(fd))
 
-WRAP_CALL(int, accept4, (int fd, __SOCKADDR_ARG address, socklen_t *length, int flags),
+WRAP_WAIT(int, accept4, (int fd, __SOCKADDR_ARG address, socklen_t *length, int flags),
           (fd, address, length, flags), true, TASKPROF_IO_WAIT, TASKPROF_FD(fd))
 
 WRAP_CALL(int, connect, (int fd, __CONST_SOCKADDR_ARG address, socklen_t length),

@@ -1,25 +1,18 @@
 // The start, before main: the endpoint, and the wrappers' permission to park.
 
+#include "preload/announce.h"
+#include "preload/environment.h"
+#include "preload/family.h"
 #include "preload/wrap.h"
 
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <taskprof/taskprof.h>
 
 struct wrap_library wrap_library = {.low = 0, .size = UINTPTR_MAX};
-
-// The one thing that is ever printed. Not with stdio: its buffers are the application's.
-static void say(const char *format, const char *what)
-{
-    char line[1024];
-    int length = snprintf(line, sizeof(line), format, what);
-    if (length >= (int)sizeof(line))
-        length = sizeof(line) - 1;
-    ssize_t written = REAL(write)(STDERR_FILENO, line, (size_t)length);
-    (void)written; // nobody is there to be told
-}
 
 static int find_library(struct dl_phdr_info *info, size_t size, void *found)
 {
@@ -51,17 +44,35 @@ static void arm(void)
     __atomic_store_n(&wrap_library.size, library.size, __ATOMIC_RELEASE);
 }
 
+// The address of TASKPROF_HTTP with a port that is free: of a child whose parent has the other.
+static void free_port(const char *where, char *into, size_t size)
+{
+    const char *colon = strrchr(where, ':');
+    if (strcasecmp(where, "off") == 0)
+        snprintf(into, size, "off");
+    else
+        snprintf(into, size, "%.*s:0", (int)(colon ? colon - where : 0), where);
+}
+
 __attribute__((constructor)) static void start(void)
 {
     real_resolve();
     const char *where = secure_getenv("TASKPROF_HTTP");
     if (!where || !*where)
         return;
-    if (taskprof_start(NULL) < 0) {
-        say("taskprof: %s\n", taskprof_start_error());
+    struct taskprof_options options = TASKPROF_OPTIONS_INIT;
+    char address[128];
+    bool children = environment_children();
+    if (children && environment_is_child()) {
+        free_port(where, address, sizeof(address));
+        options.http = address;
+    }
+    environment_take();
+    if (taskprof_start(&options) < 0) {
+        announce_failure();
         return;
     }
+    family_begin(taskprof_address(), children);
     arm();
-    if (*taskprof_address())
-        say("taskprof: http://%s/debug/pprof/\n", taskprof_address());
+    announce_address();
 }

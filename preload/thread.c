@@ -13,7 +13,7 @@ WRAPPER int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     return taskprof_pthread_create(thread, attributes, start, argument);
 }
 
-WRAP_CALL(int, pthread_join, (pthread_t thread, void **ret), (thread, ret), true, TASKPROF_JOIN,
+WRAP_WAIT(int, pthread_join, (pthread_t thread, void **ret), (thread, ret), true, TASKPROF_JOIN,
           (const void *)thread)
 
 WRAP_CALL(int, pthread_timedjoin_np, (pthread_t thread, void **ret, const struct timespec *until),

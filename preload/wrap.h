@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "preload/family.h"
 #include "preload/real.h"
 
 #include <stdbool.h>
@@ -47,6 +48,18 @@ static inline void wrap_unpark(const char *parked)
     {                                                                        \
         if (!WRAP_APPLIES() || !(blocks))                                    \
             return REAL(name) arguments;                                     \
+        WRAP_PARK_CALL(reason, object);                                      \
+        return REAL(name) arguments;                                         \
+    }
+
+// The same of one that servers wait in: no lock of an allocator or the like is held there, so that
+// a daemon's endpoint can be looked after.
+#define WRAP_WAIT(type, name, parameters, arguments, blocks, reason, object) \
+    WRAPPER type name parameters                                             \
+    {                                                                        \
+        if (!WRAP_APPLIES() || !(blocks))                                    \
+            return REAL(name) arguments;                                     \
+        family_waits();                                                      \
         WRAP_PARK_CALL(reason, object);                                      \
         return REAL(name) arguments;                                         \
     }

@@ -126,3 +126,75 @@ tasks_of() {
   [ "$(grep -c '^taskprof: TASKPROF_HTTP="nonsense:1": ' "$err")" = 1 ]
   [ "$(wc -l <"$err")" = 1 ]
 }
+
+# The endpoint at the url $1 does.
+answers() {
+  curl -sf "${1}goroutine?debug=2" >"$BATS_TEST_TMPDIR/dump"
+}
+
+@test "a daemon's endpoint goes on at its address, whichever way it forked" {
+  for way in daemon once twice; do
+    rm -f "$BATS_TEST_TMPDIR/in"
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    launch "$programs/preload_daemon" "$way"
+    wait "$program"
+    program=
+    eventually grep -q '^here ' "$out"
+    eventually answers "$url"
+    # It is the daemon that answers.
+    [ "$(curl -sf "${url}cmdline" | tr '\0' ' ')" = "$programs/preload_daemon $way" ]
+    grep -q "\"tid\": \"$(sed -n 's/^here //p' "$out")\"" "$BATS_TEST_TMPDIR/dump"
+    [ "$(wc -l <"$err")" = 1 ]
+    exec 9>&-
+    gone() { ! answers "$url"; }
+    eventually gone
+  done
+}
+
+@test "a forked child that is no daemon has no endpoint, and with --children one of its own" {
+  launch "$programs/preload_daemon" worker
+  eventually grep -q '^here ' "$out"
+  eventually answers "$url"
+  [ "$(wc -l <"$err")" = 1 ]
+  waits_in_poll() { grep -qE '^(7|73|271) ' "/proc/$(pgrep -P "$program")/syscall"; }
+  eventually waits_in_poll
+  grep -qx 'Threads:.1' "/proc/$(pgrep -P "$program")/status"
+  exec 9>&-
+  wait "$program"
+
+  rm -f "$BATS_TEST_TMPDIR/in"
+  mkfifo "$BATS_TEST_TMPDIR/in"
+  launch env TASKPROF_CHILDREN=1 "$programs/preload_daemon" worker
+  three_lines() { [ "$(grep -c '^taskprof: http://' "$err")" = 3 ]; }
+  eventually three_lines # env, what it executed, and the child
+  answers "$(sed -n '2s/^taskprof: //p' "$err")"
+  answers "$(sed -n '3s/^taskprof: //p' "$err")"
+}
+
+@test "a program that takes another one's place keeps the endpoint's address" {
+  launch sh -c 'exec "$0" worker' "$programs/preload_daemon"
+  eventually grep -q '^here ' "$out"
+  [ "$(grep -c '^taskprof: http://' "$err")" = 2 ]
+  answers "$(tail -n 1 "$err" | sed 's/^taskprof: //')"
+  [ "$(curl -sf "$(tail -n 1 "$err" | sed 's/^taskprof: //')cmdline" | tr '\0' ' ')" = \
+    "$programs/preload_daemon worker" ]
+}
+
+@test "a program that is executed by a child runs without any of it" {
+  env LD_PRELOAD="$preload" TASKPROF_HTTP=127.0.0.1:0 \
+    sh -c 'grep Threads /proc/self/status; echo "${LD_PRELOAD-none}"; exit 3' >"$out" 2>"$err" || [ $? = 3 ]
+  [ "$(tr '\t\n' '  ' <"$out")" = 'Threads: 1 none ' ]
+  [ "$(wc -l <"$err")" = 1 ]
+  # What else was to be preloaded still is.
+  env LD_PRELOAD="libm.so.6:$preload libdl.so.2" TASKPROF_HTTP=127.0.0.1:0 sh -c 'echo "$LD_PRELOAD"; exit' >"$out" 2>"$err"
+  [ "$(cat "$out")" = libm.so.6:libdl.so.2 ]
+}
+
+@test "with --children a program that is executed by a child gets a port of its own" {
+  launch env TASKPROF_CHILDREN=1 sh -c '"$0" worker; exit' "$programs/preload_daemon"
+  eventually grep -q '^here ' "$out"
+  four_lines() { [ "$(grep -c '^taskprof: http://' "$err")" = 4 ]; }
+  eventually four_lines
+  [ "$(sort -u "$err" | wc -l)" -ge 3 ]
+  answers "$(tail -n 1 "$err" | sed 's/^taskprof: //')"
+}
