@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <taskprof/taskprof.h>
 
-enum { CAPACITY = 1024, THREADS_MAX = 64 };
+enum { CAPACITY = 1024, THREADS_MAX = 64, CHECKED = 20000 };
 
 static taskprof_chan *channel;
 static GAsyncQueue *queue;
@@ -74,16 +74,45 @@ static void *receiver(void *unused)
     return NULL;
 }
 
-static void run(const struct kind *kind, size_t senders, size_t receivers)
+// The same, with messages that tell whose they are and which: each must arrive once, and those of
+// one sender in order, as far as one receiver sees them.
+static _Atomic uint64_t arrived[THREADS_MAX];
+
+static void *check_sender(void *number)
+{
+    pthread_barrier_wait(&work.begin);
+    for (uint64_t i = 1; i <= work.each_sends; i++)
+        work.kind->put((void *)((uintptr_t)number << 32 | i));
+    return NULL;
+}
+
+static void *check_receiver(void *unused)
+{
+    (void)unused;
+    uint64_t last[THREADS_MAX] = {0};
+    pthread_barrier_wait(&work.begin);
+    for (uint64_t i = 0; i < work.each_receives; i++) {
+        uintptr_t message = (uintptr_t)work.kind->get();
+        uint64_t from = message >> 32;
+        uint64_t number = (uint32_t)message;
+        if (from >= THREADS_MAX || number <= last[from])
+            bench_fail("%s: a message came out of its order, or twice", work.kind->key);
+        last[from] = number;
+        atomic_fetch_add(&arrived[from], number);
+    }
+    return NULL;
+}
+
+// How long it took, in seconds.
+static double meet(size_t senders, size_t receivers, void *(*send)(void *),
+                   void *(*receive)(void *))
 {
     pthread_t threads[THREADS_MAX];
     size_t count = senders + receivers;
-    work.kind = kind;
-    atomic_store(&work.sum, 0);
     if (pthread_barrier_init(&work.begin, NULL, (unsigned)count + 1) != 0)
         bench_fail("no barrier");
     for (size_t i = 0; i < count; i++)
-        if (pthread_create(&threads[i], NULL, i < senders ? sender : receiver, NULL) != 0)
+        if (pthread_create(&threads[i], NULL, i < senders ? send : receive, (void *)i) != 0)
             bench_fail("no thread");
     pthread_barrier_wait(&work.begin);
     uint64_t start = clock_monotonic_ns();
@@ -91,7 +120,33 @@ static void run(const struct kind *kind, size_t senders, size_t receivers)
         pthread_join(threads[i], NULL);
     double seconds = (double)(clock_monotonic_ns() - start) / 1e9;
     pthread_barrier_destroy(&work.begin);
-    if (atomic_load(&work.sum) != senders * (work.each_sends * (work.each_sends + 1) / 2))
+    return seconds;
+}
+
+static uint64_t sum_to(uint64_t number)
+{
+    return number * (number + 1) / 2;
+}
+
+static void check(const struct kind *kind, size_t senders, size_t receivers)
+{
+    work.kind = kind;
+    work.each_sends = CHECKED * receivers;
+    work.each_receives = CHECKED * senders;
+    for (size_t i = 0; i < senders; i++)
+        atomic_store(&arrived[i], 0);
+    meet(senders, receivers, check_sender, check_receiver);
+    for (size_t i = 0; i < senders; i++)
+        if (atomic_load(&arrived[i]) != sum_to(work.each_sends))
+            bench_fail("%s: not every message arrived", kind->key);
+}
+
+static void run(const struct kind *kind, size_t senders, size_t receivers)
+{
+    work.kind = kind;
+    atomic_store(&work.sum, 0);
+    double seconds = meet(senders, receivers, sender, receiver);
+    if (atomic_load(&work.sum) != senders * sum_to(work.each_sends))
         bench_fail("%s: what was received is not what was sent", kind->key);
     bench_say(kind->key, (double)(work.each_receives * receivers) / seconds);
 }
@@ -107,11 +162,13 @@ int main(int argc, char **argv)
     if (senders > THREADS_MAX / 2 || receivers > THREADS_MAX / 2 || messages % senders ||
         messages % receivers)
         bench_fail("the messages must be a multiple of the senders and of the receivers");
-    work.each_sends = messages / senders;
-    work.each_receives = messages / receivers;
     queue = g_async_queue_new();
     if (taskprof_chan_make(sizeof(void *), CAPACITY, "messages", &channel) < 0)
         bench_fail("no memory for a channel");
+    check(&kinds[0], senders, receivers);
+    check(&kinds[1], senders, receivers);
+    work.each_sends = messages / senders;
+    work.each_receives = messages / receivers;
     for (size_t i = 0; i < runs; i++) {
         run(&kinds[i % 2], senders, receivers);
         run(&kinds[1 - i % 2], senders, receivers);

@@ -1,39 +1,49 @@
-// What a park costs: by itself, and in hand-offs between two threads.
+// What a park costs by itself, and while another task parks on another processor.
 //
 //     park RUNS
 
 #include "bench/bench.h"
-#include "bench/handoff.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <taskprof/taskprof.h>
 #include <unistd.h>
 
 enum {
     PARKS = 2000000, // a run
-    HANDOFFS = 2000, // a block
-    BLOCKS = 20,     // of each kind, a run
+    BLOCK = 20000,   // parks between two changes of what the other processor does
+    BLOCKS = 50,     // of each kind, a run
 };
 
 static int object;
 
-static void run_parks(void)
+static void park_often(int count)
 {
-    uint64_t start = clock_monotonic_ns();
-    for (int i = 0; i < PARKS; i++) {
+    for (int i = 0; i < count; i++) {
         taskprof_park(TASKPROF_COND_WAIT, &object);
         taskprof_unpark();
     }
-    bench_say("park_ns", (double)(clock_monotonic_ns() - start) / PARKS);
+}
+
+// Processor time, so that what else runs on the machine is left out.
+static uint64_t processor_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static void run_parks(void)
+{
+    uint64_t start = processor_ns();
+    park_often(PARKS);
+    bench_say("park_ns", (double)(processor_ns() - start) / PARKS);
     uint64_t last = 0;
-    start = clock_monotonic_ns();
+    start = processor_ns();
     for (int i = 0; i < PARKS; i++)
         last += clock_monotonic_ns();
     __asm__ volatile("" ::"r"(last));
-    bench_say("clock_ns", (double)(clock_monotonic_ns() - start) / PARKS);
+    bench_say("clock_ns", (double)(processor_ns() - start) / PARKS);
 }
 
 // The parks that are measured are real: one of them is seen from outside.
@@ -53,59 +63,63 @@ static void check_park(void)
     close(fd);
 }
 
-// Two threads that meet before each block, so that both are there when its clock starts.
+// Between two barriers the neighbour parks on its processor until it is told to stop.
 static struct {
     pthread_barrier_t begin;
     pthread_barrier_t end;
-    const struct handoff_kind *kind; // NULL: it is over
-    unsigned cpu;
-} meeting;
+    _Atomic bool stop;
+    _Atomic uint64_t blocks;
+    bool over; // set before `begin`
+} neighbour;
 
-static void *take(void *unused)
+static void *be_neighbour(void *unused)
 {
     (void)unused;
+    bench_pin(1);
+    check_park();
     for (;;) {
-        pthread_barrier_wait(&meeting.begin);
-        const struct handoff_kind *kind = meeting.kind;
-        if (!kind)
+        pthread_barrier_wait(&neighbour.begin);
+        if (neighbour.over)
             return NULL;
-        bench_pin(meeting.cpu);
-        uint64_t sum = 0;
-        for (uint64_t i = 0; i < HANDOFFS; i++)
-            sum += kind->take();
-        if (sum != (uint64_t)HANDOFFS * (HANDOFFS - 1) / 2)
-            bench_fail("%s: what was taken is not what was given", kind->name);
-        pthread_barrier_wait(&meeting.end);
+        while (!atomic_load(&neighbour.stop)) {
+            park_often(BLOCK / 20);
+            atomic_fetch_add(&neighbour.blocks, 1);
+        }
+        pthread_barrier_wait(&neighbour.end);
     }
 }
 
-static double block(const struct handoff_kind *kind)
+static double block_ns(void)
 {
-    meeting.kind = kind;
-    pthread_barrier_wait(&meeting.begin);
-    uint64_t start = clock_monotonic_ns();
-    for (uint64_t i = 0; i < HANDOFFS; i++)
-        kind->give(i);
-    pthread_barrier_wait(&meeting.end);
-    return (double)(clock_monotonic_ns() - start) / HANDOFFS;
+    uint64_t start = processor_ns();
+    park_often(BLOCK);
+    return (double)(processor_ns() - start) / BLOCK;
 }
 
-static void run_handoffs(const char *where)
+static double block_beside_ns(void)
 {
-    static const struct handoff_kind *const kinds[] = {&handoff_plain, &handoff_parks,
-                                                       &handoff_chan};
-    enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
-    double took[KINDS][BLOCKS];
-    char key[64];
-    for (int i = 0; i < BLOCKS; i++)
-        // In turns, and there and back: none always runs behind the same other.
-        for (int k = 0; k < KINDS; k++) {
-            int turn = i % 2 ? KINDS - 1 - k : k;
-            took[turn][i] = block(kinds[turn]);
-        }
-    for (int k = 0; k < KINDS; k++) {
-        snprintf(key, sizeof(key), "%s_%s_ns", where, kinds[k]->name);
-        bench_say(key, bench_median(took[k], BLOCKS));
+    atomic_store(&neighbour.stop, false);
+    pthread_barrier_wait(&neighbour.begin);
+    uint64_t before = atomic_load(&neighbour.blocks);
+    while (atomic_load(&neighbour.blocks) == before) // it runs
+        ;
+    double took = block_ns();
+    atomic_store(&neighbour.stop, true);
+    pthread_barrier_wait(&neighbour.end);
+    return took;
+}
+
+static void run_beside(void)
+{
+    for (int i = 0; i < BLOCKS; i++) {
+        // There and back: neither always runs behind the other.
+        double alone = i % 2 ? 0 : block_ns();
+        double beside = block_beside_ns();
+        if (i % 2)
+            alone = block_ns();
+        bench_say("alone_ns", alone);
+        bench_say("beside_ns", beside);
+        bench_say("beside_ratio", beside / alone);
     }
 }
 
@@ -114,28 +128,23 @@ int main(int argc, char **argv)
     if (argc != 2)
         bench_fail("usage: park RUNS");
     size_t runs = bench_count(argv[1]);
+    bool two = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+    pthread_t thread;
     bench_pin(0);
-    handoff_chan_make();
     check_park();
-    pthread_t taker;
-    if (pthread_barrier_init(&meeting.begin, NULL, 2) != 0 ||
-        pthread_barrier_init(&meeting.end, NULL, 2) != 0 ||
-        pthread_create(&taker, NULL, take, NULL) != 0)
+    if (two && (pthread_barrier_init(&neighbour.begin, NULL, 2) != 0 ||
+                pthread_barrier_init(&neighbour.end, NULL, 2) != 0 ||
+                pthread_create(&thread, NULL, be_neighbour, NULL) != 0))
         bench_fail("no thread");
-    // Warm: the first park of a thread registers it.
-    block(&handoff_parks);
-    block(&handoff_chan);
     for (size_t i = 0; i < runs; i++) {
         run_parks();
-        meeting.cpu = 0;
-        run_handoffs("one_cpu");
-        if (sysconf(_SC_NPROCESSORS_ONLN) > 1) {
-            meeting.cpu = 1;
-            run_handoffs("two_cpus");
-        }
+        if (two)
+            run_beside();
     }
-    meeting.kind = NULL;
-    pthread_barrier_wait(&meeting.begin);
-    pthread_join(taker, NULL);
+    if (two) {
+        neighbour.over = true;
+        pthread_barrier_wait(&neighbour.begin);
+        pthread_join(thread, NULL);
+    }
     return 0;
 }

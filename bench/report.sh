@@ -11,6 +11,18 @@ median() {
         END { if (n) printf "%.12g", (value[int((n + 1) / 2)] + value[int(n / 2) + 1]) / 2 }'
 }
 
+# certainty FILE KEY: "LOW HIGH", between which the true median of such values lies, 19 times of 20;
+# for dozens of values at least.
+certainty() {
+    sort -g -k2,2 "$1" | awk -v key="$2" '$1 == key { value[++n] = $2 }
+        END {
+            if (!n) exit
+            low = int((n - 1.96 * sqrt(n)) / 2)
+            if (low < 1) low = 1
+            printf "%.3g %.3g\n", value[low], value[n + 1 - low]
+        }'
+}
+
 # compute EXPRESSION: with awk, to six digits.
 compute() {
     awk "BEGIN { printf \"%.6g\", $1 }"
@@ -116,5 +128,5 @@ report_table() {
 
 # Fails when something that was asked for has no number, or no ratio.
 report_complete() {
-    jq -es 'length > 0 and all(.refused == null)' "$results" >/dev/null
+    jq -es 'length > 0 and all(.refused == null and .ours != null)' "$results" >/dev/null
 }

@@ -265,33 +265,36 @@ row_threads() {
 }
 
 row_park() {
-    local into=$work/park why=
-    hand_offs || why=$(last_words "$into.err")
+    local into=$work/park why='' low high
+    progress "parks"
+    : >"$into"
+    run "$into" "$bin/park" "$runs" || why=$(last_words "$into.err")
     report row park what "park + unpark, uncontended" unit ns ours "$(median "$into" park_ns)" \
         need_max 60 note "one reading of the clock: $(span "$(median "$into" clock_ns)")" \
         refused "$why"
-}
-
-# Once for both rows.
-hand_offs() {
-    [ ! -e "$work/park" ] || [ -s "$work/park" ] || return 1
-    if [ ! -e "$work/park" ]; then
-        progress "parks and hand-offs"
-        : >"$work/park"
-        run "$work/park" "$bin/park" "$runs"
-    fi
+    [ "$(nproc)" -gt 1 ] || return 0
+    read -r low high < <(certainty "$into" beside_ratio) || true
+    report row park what "the same while another task parks on another processor: times as long" \
+        unit × ours "$(median "$into" beside_ratio)" need_max 1.2 refused "$why" \
+        note "19 times of 20 between $low and $high; $(span "$(median "$into" beside_ns)") \
+beside it, $(span "$(median "$into" alone_ns)") alone"
 }
 
 row_handoff() {
-    local into=$work/park why='' where plain parks
-    hand_offs || why=$(last_words "$into.err")
+    local into=$work/handoffs why='' where plain parks low high
+    progress "hand-offs"
+    : >"$into"
+    run "$into" "$bin/handoffs" "$runs" || why=$(last_words "$into.err")
     for where in one_cpu two_cpus; do
+        [ $where = one_cpu ] || [ "$(nproc)" -gt 1 ] || continue
         plain=$(median "$into" ${where}_plain_ns)
-        [ -n "$plain$why" ] || continue
         parks=$(median "$into" ${where}_parks_ns)
+        low='' high=''
+        read -r low high < <(certainty "$into" ${where}_slower_percent) || true
         report row handoff what "hand-off by mutex and condition variables, ${where/_/ }: slower by" \
-            unit % ours "$([ -n "$why" ] || compute "100 * ($parks / $plain - 1)")" need_max 3 \
-            note "$(span "$parks") with parks, $(span "$plain") without" refused "$why"
+            unit % ours "$(median "$into" ${where}_slower_percent)" need_max 3 refused "$why" \
+            note "19 times of 20 between $low and $high %; $(span "$parks") with parks, \
+$(span "$plain") without"
         report row handoff what "hand-off by unbuffered taskprof_chan, ${where/_/ }" unit ns \
             ours "$(median "$into" ${where}_chan_ns)" other "$plain" \
             other_name "mutex and condition variables" refused "$why"

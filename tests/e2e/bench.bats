@@ -19,6 +19,8 @@ row() {
     run -0 --separate-stderr "$bench" --quick --runs 1 --rows park,first,next,stall,memory
     [[ $output == *"| row | measured | taskprof | the other | ratio | to reach | |"* ]]
     row "park + unpark, uncontended" | grep -qE '\| [0-9.]+ ns \| – \| – \| ≤ 60 ns \|'
+    row "another task parks on another processor" |
+        grep -qE '\| [0-9.]+ × \| – \| – \| ≤ 1.2 × \| 19 times of 20 between [0-9.]+ and [0-9.]+;'
     row "first goroutine profile, 10,000 coroutines" |
         grep -qE '\| [0-9.]+ (µs|ms|s) \| [0-9.]+ (µs|ms|s) \(Go\) \| [0-9.]+ × \| ≥ 20 × \|'
     row "the next one, nothing changed" | grep -qE '\| [0-9.]+ × \| ≥ 200 × \|'
