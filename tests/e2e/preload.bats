@@ -198,3 +198,19 @@ answers() {
   [ "$(sort -u "$err" | wc -l)" -ge 3 ]
   answers "$(tail -n 1 "$err" | sed 's/^taskprof: //')"
 }
+
+@test "calls return what they return without it, with the same errno, in the same time, scraped all the while" {
+  "$programs/preload_same" >"$BATS_TEST_TMPDIR/without" 3>&-
+  launch "$programs/preload_same"
+  scrapes=0
+  while kill -0 "$program" 2>/dev/null; do
+    curl -sf "${url}goroutine?debug=2" -o "$BATS_TEST_TMPDIR/dump" || break
+    scrapes=$((scrapes + 1))
+  done
+  wait "$program"
+  program=
+  diff "$BATS_TEST_TMPDIR/without" "$out"
+  [ "$(wc -l <"$out")" -ge 550 ]
+  [ "$scrapes" -ge 50 ]
+  [ "$(wc -l <"$err")" = 1 ]
+}
