@@ -351,6 +351,42 @@ refused() {
     tail -n 1 "$body.slow" | grep -q "^# $((20000 + all)) tasks ($all threads, 20000 coroutines)"
 }
 
+# Resident memory of the server, in bytes.
+resident() {
+    awk '$1 == "VmRSS:" { print $2 * 1024 }' "/proc/$server/status"
+}
+
+@test "a slow client holds its snapshot and one piece, never the answer" {
+    [ -z "${TASKPROF_SANITIZE-}" ] || skip "sanitizers have memory of their own"
+    local tasks=100000 clients=8 bound dump before fd line fds=() i
+    start http_server 3 coroutines $tasks
+    eventually all_parked
+    # What the first dump reads is kept for all that follow.
+    [ "$(get "$url/goroutine?debug=2")" = 200 ]
+    dump=$(stat -c %s "$body")
+    before=$(resident)
+    for ((i = 0; i < clients; i++)); do
+        exec {fd}<>"/dev/tcp/${address%:*}/${address##*:}"
+        fds+=("$fd")
+        printf 'GET /debug/pprof/goroutine?debug=2 HTTP/1.1\r\nHost: localhost\r\n\r\n' >&"$fd"
+        # The answer has begun; the rest stays where it is.
+        read -r -t 30 line <&"$fd"
+        [[ $line == "HTTP/1.1 200 "* ]]
+    done
+    bound=$((28 * tasks + 1048576))
+    echo "$(($(resident) - before)) bytes for $clients clients, a dump is $dump"
+    [ $((($(resident) - before) / clients)) -le $bound ]
+    # So it is not the answer that they hold, nor do they keep others from theirs.
+    [ $((2 * bound)) -lt "$dump" ]
+    [ "$(get --max-time 10 "$url/goroutine?debug=1")" = 200 ]
+    for fd in "${fds[@]}"; do
+        exec {fd}>&-
+    done
+    # And gone, they hold nothing.
+    given_back() { [ $(($(resident) - before)) -lt 2097152 ]; }
+    eventually given_back
+}
+
 # As many connections are open in the server, besides the listener.
 connections() {
     [ "$(find "/proc/$server/fd" -lname 'socket:*' | wc -l)" = $(($1 + 1)) ]
