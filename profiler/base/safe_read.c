@@ -33,3 +33,22 @@ ssize_t safe_read(uintptr_t address, void *into, size_t length)
     errno = saved;
     return got;
 }
+
+ssize_t safe_read_parts(const struct safe_read_part *parts, unsigned count)
+{
+    int saved = errno;
+    struct iovec local[SAFE_READ_PARTS];
+    struct iovec remote[SAFE_READ_PARTS];
+    if (count > SAFE_READ_PARTS)
+        count = SAFE_READ_PARTS;
+    for (unsigned i = 0; i < count; i++) {
+        local[i] = (struct iovec){.iov_base = parts[i].into, .iov_len = parts[i].length};
+        remote[i] =
+            (struct iovec){.iov_base = (void *)parts[i].address, .iov_len = parts[i].length};
+    }
+    ssize_t got = process_vm_readv(getpid(), local, count, remote, count, 0);
+    if (got < 0)
+        got = -errno;
+    errno = saved;
+    return got;
+}

@@ -11,3 +11,15 @@
 // -ENOSYS when a sandbox forbids both ways of asking the kernel (process_vm_readv, then
 // /proc/self/mem). Never faults. Any thread; errno is left as it was.
 ssize_t safe_read(uintptr_t address, void *into, size_t length);
+
+// Copies many stretches of memory, SAFE_READ_PARTS at most, with one system call. Returns how many
+// bytes could be read, all of a part before the first of the next, up to the first part that ends
+// early; or a negative errno: -EFAULT when nothing of the first part is there, others where
+// process_vm_readv is forbidden. Never faults. Any thread; errno is left as it was.
+enum { SAFE_READ_PARTS = 64 };
+struct safe_read_part {
+    uintptr_t address;
+    void *into;
+    size_t length;
+};
+ssize_t safe_read_parts(const struct safe_read_part *parts, unsigned count);

@@ -14,6 +14,7 @@ static const size_t copy_sizes[] = {16 << 10, 256 << 10, 8 << 20};
 void capture_begin(struct capture *capture)
 {
     capture->maps_are_fresh = false;
+    stacks_ahead_begin(&capture->ahead);
 }
 
 void capture_prepare(struct capture *capture)
@@ -31,6 +32,15 @@ static void nothing_read(struct capture *capture)
     capture->in_place = false;
 }
 
+// Unwinds in a copy. false: a frame lay outside it, and may be inside a larger one.
+static bool read_copy(struct capture *capture, const struct arch_regs *regs, unsigned known,
+                      bool pc_is_exact, const struct unwind_view *view)
+{
+    capture->depth =
+        unwind(regs, known, pc_is_exact, view, capture->frames, STACK_DEPTH_MAX, &capture->end);
+    return !(capture->end & STACK_BAD_FRAME);
+}
+
 static void read_copied(struct capture *capture, const struct arch_regs *regs, unsigned known,
                         bool pc_is_exact)
 {
@@ -43,10 +53,7 @@ static void read_copied(struct capture *capture, const struct arch_regs *regs, u
             return;
         struct unwind_view view = {
             .low = regs->sp, .high = regs->sp + (uintptr_t)got, .copy = capture->copy};
-        capture->depth = unwind(regs, known, pc_is_exact, &view, capture->frames, STACK_DEPTH_MAX,
-                                &capture->end);
-        // A frame outside the copy may be inside a larger one.
-        if (!(capture->end & STACK_BAD_FRAME) || (size_t)got < copy_sizes[i])
+        if (read_copy(capture, regs, known, pc_is_exact, &view) || (size_t)got < copy_sizes[i])
             return;
     }
 }
@@ -55,6 +62,13 @@ void capture_parked(struct capture *capture, const struct taskprof_task *task,
                     const struct park_record *record)
 {
     if (!task_owns_stack(task, record->regs.sp)) {
+        struct unwind_view view;
+        nothing_read(capture);
+        bool ahead = stacks_ahead_get(&capture->ahead, task->slot, record->seq, &view);
+        if (ahead && read_copy(capture, &record->regs, UNWIND_ALL_KNOWN, false, &view))
+            return;
+        if (ahead)
+            stacks_ahead_short(&capture->ahead);
         read_copied(capture, &record->regs, UNWIND_ALL_KNOWN, false);
         return;
     }

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "profiler/snapshot/stacks_ahead.h"
 #include "profiler/tasks/task.h"
 #include "profiler/unwind/memo.h"
 #include "profiler/unwind/unwind.h"
@@ -22,6 +23,7 @@ struct capture {
 
     struct memo memo;
     char *copy; // of a stack's top, COPY_MAX bytes, mapped when first needed
+    struct stacks_ahead ahead;
     bool maps_are_fresh;
 };
 

@@ -43,21 +43,6 @@ static bool collect_unchanged(struct collector *collector, struct taskprof_task 
     return true;
 }
 
-// Whether the thread really is inside the park on record. One that was left by longjmp shows an sp
-// above the park's; a call that has not blocked, or not yet, runs. Where the kernel doesn't say,
-// the record is believed.
-static int park_is_real(const struct collector *collector, pid_t tid, uintptr_t park_sp,
-                        bool is_call)
-{
-    uintptr_t sp;
-    int result = proc_thread_sp(collector->proc, tid, &sp);
-    if (result < 0)
-        return result == -ESRCH ? -ESRCH : true;
-    if (!sp)
-        return !is_call;
-    return sp <= park_sp || sp - park_sp > (uintptr_t)64 << 20;
-}
-
 // The channels of a select. Its group names a channel only if all its cases are on channels of one
 // class.
 static void collect_select(struct collector *collector, const struct taskprof_wait *waits,
@@ -162,14 +147,16 @@ static enum outcome read_park(struct collector *collector, struct taskprof_task 
 
 // Of a thread whose park was read: whether the kernel agrees. Asked without a pin, for it takes
 // some system calls.
-static enum outcome confirm_park(const struct collector *collector,
-                                 const struct taskprof_task *task, const struct reading *reading,
-                                 pid_t tid)
+static enum outcome confirm_park(struct collector *collector, const struct taskprof_task *task,
+                                 const struct reading *reading, pid_t tid)
 {
-    int real = park_is_real(collector, tid, reading->record.regs.sp, reading->record.is_call);
-    if (atomic_load_explicit(&task->seq, memory_order_acquire) != reading->record.seq)
-        return MOVED;
-    return real < 0 ? GONE : real ? PARKED : NOT_PARKED;
+    struct confirm_park park = {.task = task,
+                                .tid = tid,
+                                .seq = reading->record.seq,
+                                .sp = reading->record.regs.sp,
+                                .is_call = reading->record.is_call};
+    int result = confirm_ask(collector, &park);
+    return result == -ESRCH ? GONE : result < 0 ? MOVED : result ? PARKED : NOT_PARKED;
 }
 
 // A thread of which /proc knows nothing ended without its destructors (a bare exit system call):
@@ -204,7 +191,8 @@ void collect_changed(struct collector *collector, struct taskprof_task *task)
 
     // From here on the slot may get another task. What is written to its cache is then of an older
     // seq, and void.
-    if (outcome == PARKED && collected.member.is_thread && reading.stack_is_new)
+    if (outcome == PARKED && collected.member.is_thread && reading.stack_is_new &&
+        confirm_now(collector, task, tid, &reading.record))
         outcome = confirm_park(collector, task, &reading, tid);
     if (starting)
         collected.key.activity = TASK_NOT_STARTED;
@@ -226,18 +214,16 @@ void collect_changed(struct collector *collector, struct taskprof_task *task)
 // What is cached is believed, but a few tasks are looked at again each time: a park that was left
 // by longjmp after it was first seen does not stay for ever, nor does a stack that broke off
 // because its code had only just been loaded.
-static bool due_for_check(const struct collector *collector, const struct taskprof_task *task,
+static bool due_for_check(struct collector *collector, const struct taskprof_task *task,
                           uint32_t slot)
 {
     if ((slot + collector->round) % ROUND != 0)
         return false;
     if (stack_get(task->cached_stack)->end & STACK_BAD_FRAME)
         return true;
-    return task_kind(task) == TASK_THREAD &&
-           park_is_real(collector, task_tid(task),
-                        atomic_load_explicit(&task->regs[1], memory_order_relaxed),
-                        atomic_load_explicit(&task->reason, memory_order_relaxed) &
-                            TASK_REASON_CALL) != 1;
+    struct confirm_park park;
+    return task_kind(task) == TASK_THREAD && confirm_park_of(task, &park) &&
+           confirm_ask(collector, &park) != 1;
 }
 
 // Notes a thread's tid as known. false: taskprof's own, or one that has not started: not collected
@@ -292,6 +278,7 @@ void collect_registered(struct collector *collector)
 {
     uint32_t high = collector->high;
     collector->round++;
+    confirm_begin(collector);
     for (uint32_t slot = 0; slot < high; slot++) {
         look_ahead(collector, slot);
         struct taskprof_task *task = slab_at(&task_slab, slot);

@@ -4,6 +4,7 @@
 
 #include "profiler/base/lock.h"
 #include "profiler/snapshot/capture.h"
+#include "profiler/snapshot/confirm_park.h"
 #include "profiler/snapshot/groups.h"
 #include "profiler/snapshot/owners.h"
 #include "profiler/snapshot/threads_seen.h"
@@ -17,6 +18,7 @@ struct collector {
     struct threads_seen threads;
     struct capture capture;
     struct lock_candidates lock_candidates;
+    struct confirm confirm;
     pid_t *tids; // room for a listing of /proc/self/task
     size_t tids_capacity;
     struct table registered; // tids that have a slot, for the snapshot under way

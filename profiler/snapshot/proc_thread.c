@@ -9,9 +9,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+// Bare system calls: open, read and close are cancellation points, and may be wrapped.
+
 int proc_threads_open(void)
 {
-    int fd = own_fd(open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int fd = own_fd(
+        (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return fd < 0 ? -errno : fd;
 }
 
@@ -54,8 +57,8 @@ static ssize_t read_file(int directory, pid_t tid, const char *file, char *into,
 {
     char path[48];
     snprintf(path, sizeof(path), "%d/%s", (int)tid, file);
-    int fd = own_fd(openat(directory, path, O_RDONLY | O_CLOEXEC));
-    ssize_t got = fd < 0 ? -1 : read(fd, into, size - 1);
+    int fd = own_fd((int)syscall(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC));
+    ssize_t got = fd < 0 ? -1 : syscall(SYS_read, fd, into, size - 1);
     int error = errno;
     if (fd >= 0)
         own_fd_close(fd);

@@ -1,0 +1,114 @@
+#include "profiler/snapshot/confirm_park.h"
+
+#include "profiler/base/memory.h"
+#include "profiler/snapshot/collector.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { FIRST_LATER = 512 };
+
+bool confirm_park_of(const struct taskprof_task *task, struct confirm_park *ret)
+{
+    struct park_record record;
+    if (!park_read(task, &record))
+        return false;
+    *ret = (struct confirm_park){.task = task,
+                                 .tid = task_tid(task),
+                                 .seq = record.seq,
+                                 .sp = record.regs.sp,
+                                 .is_call = record.is_call};
+    return true;
+}
+
+static bool is_inside(const struct confirm_park *park, uintptr_t sp)
+{
+    if (!sp)
+        return !park->is_call;
+    return sp <= park->sp || sp - park->sp > (uintptr_t)64 << 20;
+}
+
+int confirm_ask(struct collector *collector, const struct confirm_park *park)
+{
+    uintptr_t sp;
+    int result = proc_thread_sp(collector->proc, park->tid, &sp);
+    if (atomic_load_explicit(&park->task->seq, memory_order_acquire) != park->seq)
+        return -EAGAIN;
+    if (result == -ESRCH)
+        return -ESRCH;
+    bool inside = result < 0 || is_inside(park, sp);
+    if (!inside && !park->is_call)
+        collector->confirm.always = true;
+    return inside;
+}
+
+// Asks about a park that was believed, unless its turn has not come. false: it is to be kept.
+static bool settle(struct collector *collector, struct taskprof_task *task, uint32_t seq,
+                   size_t *turns)
+{
+    struct confirm_park park;
+    if (task->cached_seq != seq || !confirm_park_of(task, &park) || (uint32_t)park.seq != seq)
+        return true;
+    if (*turns == 0 && !collector->confirm.always)
+        return false;
+    *turns -= *turns != 0;
+    if (confirm_ask(collector, &park) != 1)
+        task->cached_seq = 0;
+    return true;
+}
+
+void confirm_begin(struct collector *collector)
+{
+    struct confirm *confirm = &collector->confirm;
+    confirm->asked = 0;
+    table_clear(&confirm->listed);
+    size_t turns = CONFIRM_FEW + collector->tids_count / CONFIRM_SHARE;
+    size_t kept = 0;
+    for (size_t i = 0; i < confirm->count; i++) {
+        struct taskprof_task *task = slab_at(&task_slab, confirm->later[i].slot);
+        if (!settle(collector, task, confirm->later[i].seq, &turns))
+            confirm->later[kept++] = confirm->later[i];
+    }
+    confirm->count = kept;
+}
+
+static bool note_later(struct confirm *confirm, uint32_t slot, uint32_t seq)
+{
+    if (confirm->count == confirm->capacity) {
+        size_t capacity = confirm->capacity ? confirm->capacity * 2 : FIRST_LATER;
+        size_t bytes = sizeof(*confirm->later);
+        void *later = memory_map(capacity * bytes);
+        if (!later)
+            return false;
+        if (confirm->count)
+            memcpy(later, confirm->later, confirm->count * bytes);
+        memory_unmap(confirm->later, confirm->capacity * bytes);
+        confirm->later = later;
+        confirm->capacity = capacity;
+    }
+    confirm->later[confirm->count].slot = slot;
+    confirm->later[confirm->count].seq = seq;
+    confirm->count++;
+    return true;
+}
+
+static bool is_listed(struct collector *collector, pid_t tid)
+{
+    struct table *listed = &collector->confirm.listed;
+    bool empty = listed->count == 0;
+    for (size_t i = 0; empty && i < collector->tids_count; i++)
+        if (!table_put(listed, (uint64_t)collector->tids[i], 0))
+            break;
+    return table_get(listed, (uint64_t)tid) != TABLE_NONE;
+}
+
+bool confirm_now(struct collector *collector, const struct taskprof_task *task, pid_t tid,
+                 const struct park_record *record)
+{
+    struct confirm *confirm = &collector->confirm;
+    bool now = record->is_call || confirm->always || confirm->asked < CONFIRM_FEW ||
+               (task->slot + collector->round) % CONFIRM_SHARE == 0 || !is_listed(collector, tid) ||
+               !note_later(confirm, task->slot, (uint32_t)record->seq);
+    confirm->asked += now;
+    return now;
+}
