@@ -8,6 +8,7 @@
 #include "http/routes.h"
 #include "profiler/base/lock.h"
 #include "profiler/base/own_fd.h"
+#include "profiler/described/described.h"
 #include "profiler/symbols/symbols.h"
 #include "profiler/tasks/fork.h"
 
@@ -72,9 +73,16 @@ static int start_locked(const struct taskprof_options *options)
         explain(result, &settings);
         return result;
     }
+    result = described_start(settings.channels);
+    if (result < 0) {
+        symbols_stop();
+        explain(result, &settings);
+        return result;
+    }
     if (settings.snapshots[0]) {
         result = recorder_start(&settings);
         if (result < 0) {
+            described_stop();
             symbols_stop();
             snprintf(last_error, sizeof(last_error), "the folder for snapshots, %s: %s",
                      settings.snapshots, taskprof_error_text(result));
@@ -85,6 +93,7 @@ static int start_locked(const struct taskprof_options *options)
         result = front_start(&settings, &front);
         if (result < 0) {
             recorder_stop();
+            described_stop();
             symbols_stop();
             explain(result, &settings);
             return result;
@@ -125,6 +134,7 @@ int taskprof_stop(void)
         if (front)
             front_stop(front);
         recorder_stop();
+        described_stop();
         symbols_stop();
         front = NULL;
         running = false;

@@ -4,6 +4,7 @@
 #include "http/routes.h"
 #include "http/text_locks.h"
 #include "http/words.h"
+#include "profiler/described/problems.h"
 
 #include <string.h>
 
@@ -119,6 +120,15 @@ void index_answer(struct http_reply *reply)
         escaped(out, recorded);
         buffer_string(out, ".</p>\n");
     }
+    struct buffer problems = {0};
+    problems_write(&problems, "TASKPROF_CHANNELS ");
+    if (problems.length) {
+        buffer_char(&problems, '\0');
+        buffer_string(out, "<pre>");
+        escaped(out, problems.failed ? "" : problems.data);
+        buffer_string(out, "</pre>\n");
+    }
+    buffer_release(&problems);
     buffer_string(out, "</body>\n</html>\n");
     snapshot_free(snapshot);
     if (out->failed) {

@@ -148,6 +148,18 @@ static int read_snapshots(const struct taskprof_options *given, struct settings 
                        60, 999999, &ret->snapshots_keep, error);
 }
 
+static int read_channels(const struct taskprof_options *given, struct settings *ret, char *error)
+{
+    struct value file = pick(given->channels, "options.channels", "TASKPROF_CHANNELS");
+    if (file.text && strlen(file.text) >= sizeof(ret->channels)) {
+        snprintf(error, OPTIONS_ERROR_MAX, "%s: the file's path is longer than %zu bytes",
+                 file.from, sizeof(ret->channels) - 1);
+        return -EINVAL;
+    }
+    snprintf(ret->channels, sizeof(ret->channels), "%s", file.text ? file.text : "");
+    return 0;
+}
+
 static void set_host_rule(struct settings *settings)
 {
     struct host_rule *rule = &settings->hosts;
@@ -202,6 +214,8 @@ int options_read(const struct taskprof_options *options, struct settings *ret,
                              "TASKPROF_CLIENT_TIMEOUT", 30, 86400, &ret->client_timeout_s, error);
     if (result == 0)
         result = read_snapshots(&given, ret, error);
+    if (result == 0)
+        result = read_channels(&given, ret, error);
     if (result == 0 && !ret->off)
         set_host_rule(ret);
     return result;

@@ -16,6 +16,7 @@ struct settings {
     struct host_rule hosts;
     unsigned max_connections;
     unsigned client_timeout_s;
+    char channels[4096]; // a file; "": none
     char snapshots[256]; // a folder; "": none
     unsigned snapshots_every_s;
     unsigned snapshots_keep;

@@ -4,6 +4,7 @@
 #include "http/text.h"
 #include "http/words.h"
 #include "profiler/base/clock.h"
+#include "profiler/described/problems.h"
 #include "profiler/symbols/origin.h"
 
 #include <errno.h>
@@ -35,7 +36,12 @@ enum { WIDTH_MIN = 7, WIDTH_MAX = 40 };
 // A printable copy of a channel's name; of an unnamed one, where it was made.
 static void name_of(const struct snapshot_channel *channel, char into[WORDS_CHANNEL_MAX])
 {
-    if (channel->name[0])
+    const struct channel_class *class = channel_class_get(channel->channel_class);
+    // One that was found in memory and has no name of its own has its type's.
+    if (channel->found && class && strcmp(channel->name, class->name) == 0)
+        snprintf(into, WORDS_CHANNEL_MAX, "%.*s 0x%zx", TASKPROF_CHAN_NAME_SIZE, channel->name,
+                 (size_t)channel->object);
+    else if (channel->name[0])
         snprintf(into, WORDS_CHANNEL_MAX, "%.*s", TASKPROF_CHAN_NAME_SIZE, channel->name);
     else
         words_channel(channel->channel_class, into);
@@ -67,7 +73,9 @@ static void head(struct channels *channels)
     buffer_printf(out, "channel profile: total %llu\n# ",
                   (unsigned long long)(snapshot->channel_count - channels->fold.excluded));
     words_summary(out, snapshot);
-    buffer_string(out, "\n\n");
+    buffer_char(out, '\n');
+    problems_write(out, "# TASKPROF_CHANNELS ");
+    buffer_char(out, '\n');
     channels->width = WIDTH_MIN;
     for (size_t i = 0; i < channels->fold.line_count; i++) {
         char name[WORDS_CHANNEL_MAX];
@@ -111,6 +119,10 @@ static void last_operation(const struct snapshot *snapshot, const struct snapsho
     unsigned kind = (unsigned)reading->last_operation;
     char who[40] = "";
     char when[40] = "";
+    if (channel->found) {
+        snprintf(into, 96, "-"); // nobody notes them
+        return;
+    }
     if (reading->last_operation != CHANNEL_NEVER) {
         if (reading->last_task)
             snprintf(who, sizeof(who), " by %llu", (unsigned long long)reading->last_task);

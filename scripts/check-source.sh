@@ -35,6 +35,9 @@ for layer in "${layers[@]}"; do
 done
 expect_none 'profiler/symbols/ may include profiler/(base|arch|unwind|tasks) only' "$(
   matches '#include "' -- profiler/symbols | grep -vE '#include "profiler/(base|arch|unwind|tasks|symbols)/' || true)"
+expect_none 'profiler/described/ may include profiler/(base|arch|unwind|tasks|channels|symbols) only' "$(
+  matches '#include "' -- profiler/described |
+    grep -vE '#include "profiler/(base|arch|unwind|tasks|channels|symbols|described)/' || true)"
 expect_none 'proto/ may not look at live registries' "$(
   matches '#include "(profiler/(tasks|channels/registry)|http)/' -- proto)"
 expect_none 'samples and the preloaded library use the public headers alone' "$(
@@ -44,7 +47,7 @@ expect_none 'banned functions' "$(
   matches '\b(sprintf|strcpy|strcat|strtok|atoi|alloca|gets)\(' -- '*.c' '*.h')"
 expect_none 'malloc belongs to the application (and to libdw)' "$(
   matches '[^_a-z](malloc|calloc|realloc|strdup|asprintf|fopen|opendir|qsort)\(' -- profiler proto http |
-    grep -vE '^(profiler/symbols/dwarf|profiler/channels/chan_make|http/mhd)' | grep -vE ':[0-9]+: *(//|\*)' || true)"
+    grep -vE '^(profiler/symbols/dwarf|profiler/described/binar|profiler/channels/chan_make|http/mhd)' | grep -vE ':[0-9]+: *(//|\*)' || true)"
 expect_none 'marks left in the code' "$(
   matches '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.S' '*.cmake' 'CMakeLists.txt')"
 expect_none 'files past 600 lines want two rooms' "$(

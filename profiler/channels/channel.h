@@ -44,14 +44,16 @@ struct channel {
     _Atomic uint32_t pins; // as a task's
     uint32_t index;        // of its slot
     bool foreign;          // a described queue, not a taskprof_chan
-    uint32_t class_id;     // same name, or unnamed and same creation stack: same class
-    stack_id creation;     // where it was made or registered
+    bool found; // likewise, found in memory: its name may be its type's, and nobody made it known
+    uint32_t class_id; // same name, or unnamed and same creation stack: same class
+    stack_id creation; // where it was made or registered
     uint64_t created_ns;
     uint64_t created_by; // task id
     uintptr_t object;    // its address: what a parked task gives as its object
     // Fills *ret; called by the collector with the channel pinned, on any thread. Takes no lock.
     void (*read)(const struct channel *channel, struct channel_reading *ret);
     void *context;                       // for `read`
+    _Atomic uint64_t waited_ns;          // CLOCK_MONOTONIC: a snapshot saw somebody wait; relaxed
     uintptr_t waits[CHANNEL_WAITS];      // objects that stand for this channel …
     uint8_t wait_is_send[CHANNEL_WAITS]; // … and for which side; 0 receive, 1 send
     char name[TASKPROF_CHAN_NAME_SIZE];
@@ -67,6 +69,8 @@ uint32_t channel_version(void);
 // `name` may be NULL. NULL when out of memory.
 struct channel *channel_new(const char *name, stack_id creation);
 void channel_publish(struct channel *channel);
+// Before it is published: it is of this class, and not of that of its name.
+void channel_set_class(struct channel *channel, const char *name);
 
 // Takes an entry out; returns when no collector looks at it any more.
 void channel_end(struct channel *channel);

@@ -68,9 +68,18 @@ struct channel *channel_new(const char *name, stack_id creation)
     channel->created_by = taskprof_task_id(task_current());
     channel->index = index;
     channel->foreign = false;
+    channel->found = false;
+    atomic_store_explicit(&channel->waited_ns, 0, memory_order_relaxed);
     memset(channel->waits, 0, sizeof(channel->waits));
     memset(channel->wait_is_send, 0, sizeof(channel->wait_is_send));
     return channel;
+}
+
+void channel_set_class(struct channel *channel, const char *name)
+{
+    char copy[TASKPROF_CHAN_NAME_SIZE];
+    name_copy(copy, name);
+    channel->class_id = class_of(copy, channel->creation);
 }
 
 void channel_publish(struct channel *channel)

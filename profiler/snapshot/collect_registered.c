@@ -69,6 +69,13 @@ static void collect_select(struct collector *collector, const struct taskprof_wa
     collected->member.object = 0; // the array's address says nothing
 }
 
+// Whether queues make their tasks wait so.
+static bool may_be_queue(uint8_t reason)
+{
+    return reason == TASKPROF_COND_WAIT || reason == TASKPROF_SEMACQUIRE ||
+           reason == TASKPROF_WAIT || reason == TASKPROF_SYSCALL;
+}
+
 // The group of a park that has changed, or whose group has; remembers it in the slot.
 static void collect_parked(struct collector *collector, struct taskprof_task *task,
                            const struct park_record *record, stack_id stack,
@@ -83,10 +90,18 @@ static void collect_parked(struct collector *collector, struct taskprof_task *ta
     collected->member.object = record->object;
     uint32_t channel = TABLE_NONE;
     bool is_select = record->reason == TASKPROF_SELECT;
+    bool is_open = false;
     if (is_select) {
         collect_select(collector, waits, waits_count, collected);
     } else {
         struct waits_on on = waiters_of(&collector->waiters, record->object);
+        if (on.channel_slot == TABLE_NONE && may_be_queue(record->reason))
+            on = waiters_found(&collector->waiters,
+                               &(struct inquiry){.stack = stack,
+                                                 .task_slot = collected->slot,
+                                                 .object = record->object,
+                                                 .seq = record->seq},
+                               &is_open);
         if (on.channel_slot != TABLE_NONE) {
             bool send = on.known_side ? on.send : record->reason == TASKPROF_CHAN_SEND;
             if (on.known_side)
@@ -101,7 +116,7 @@ static void collect_parked(struct collector *collector, struct taskprof_task *ta
     task->cached_stack = stack;
     task->cached_seq = (uint32_t)record->seq;
     // A select is looked at each time: its array says on which channels it waits.
-    task->cached_group = is_select ? GROUP_NONE : group;
+    task->cached_group = is_select || is_open ? GROUP_NONE : group;
     atomic_store_explicit(&task->cached_channel, channel, memory_order_relaxed);
     task->cached_version = collector->version;
 }

@@ -135,6 +135,7 @@ static int prepare_list(struct snapshot *snapshot, uint32_t slots)
 static int collect(struct collector *into, struct snapshot *snapshot)
 {
     bool objects_changed;
+    inquiry_sweep();
     int result = waiters_begin(&into->waiters, snapshot, &objects_changed);
     if (result < 0)
         return result;
@@ -166,17 +167,11 @@ static int collect(struct collector *into, struct snapshot *snapshot)
     return result;
 }
 
-int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
+static int take_once(unsigned flags, uint64_t since_ns, stack_id self_stack, struct snapshot **ret)
 {
-    int saved = errno;
     struct snapshot *snapshot = memory_map(sizeof(*snapshot));
     if (!snapshot)
         return -ENOMEM;
-    fork_child_hook(snapshot_after_fork);
-    task_current(); // registered, it keeps its id
-    struct arch_regs regs;
-    arch_capture(&regs);
-    stack_id self_stack = task_stack_here(&regs);
     lock_acquire(&collector_lock);
     the_collector.self = gettid();
     the_collector.self_stack = self_stack;
@@ -196,13 +191,34 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
     snapshot->created = task_ids();
     snapshot->duration_ns = clock_monotonic_ns() - snapshot->monotonic_ns;
     lock_release(&collector_lock);
-    errno = saved;
     if (result < 0) {
         snapshot_free(snapshot);
         return result;
     }
     *ret = snapshot;
     return 0;
+}
+
+int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
+{
+    int saved = errno;
+    fork_child_hook(snapshot_after_fork);
+    task_current(); // registered, it keeps its id
+    struct arch_regs regs;
+    arch_capture(&regs);
+    stack_id self_stack = task_stack_here(&regs);
+    uint32_t answers = inquiry_version();
+    struct snapshot *snapshot;
+    int result = take_once(flags, since_ns, self_stack, &snapshot);
+    // The first look at a queue that was described is to show it as one already.
+    if (result == 0 && inquiry_wait(answers)) {
+        snapshot_free(snapshot);
+        result = take_once(flags, since_ns, self_stack, &snapshot);
+    }
+    errno = saved;
+    if (result == 0)
+        *ret = snapshot;
+    return result;
 }
 
 void snapshot_free(struct snapshot *snapshot)

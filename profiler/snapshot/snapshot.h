@@ -78,6 +78,7 @@ struct snapshot_channel {
     uint64_t wait_sum_ns;
     uint64_t wait_max_ns;
     bool foreign; // a described queue, not a taskprof_chan
+    bool found;   // likewise, found in memory by its type's description
     char name[TASKPROF_CHAN_NAME_SIZE];
 };
 

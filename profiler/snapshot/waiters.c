@@ -7,7 +7,8 @@
 
 static bool index_objects(struct table *objects, uint32_t slot, const struct channel *channel)
 {
-    if (!table_put(objects, channel->object, slot << 2))
+    // Where a queue was found, other things may lie at its address: its first field.
+    if (!channel->found && !table_put(objects, channel->object, slot << 2))
         return false;
     for (int i = 0; i < CHANNEL_WAITS; i++) {
         uint32_t side = channel->wait_is_send[i] ? 3 : 2;
@@ -27,14 +28,16 @@ static void read_channel(const struct channel *channel, struct snapshot_channel 
     into->created_by = channel->created_by;
     memcpy(into->name, channel->name, sizeof(into->name));
     into->foreign = channel->foreign;
+    into->found = channel->found;
     channel->read(channel, &into->reading);
 }
 
 int waiters_begin(struct waiters *waiters, struct snapshot *snapshot, bool *ret_changed)
 {
     uint32_t version = channel_version();
+    uint32_t answers = inquiry_version();
     uint32_t high = slab_high(&channel_slab);
-    *ret_changed = !waiters->valid || waiters->version != version;
+    *ret_changed = !waiters->valid || waiters->version != version || waiters->answers != answers;
     if (*ret_changed)
         table_clear(&waiters->objects);
     waiters->valid = false;
@@ -57,6 +60,7 @@ int waiters_begin(struct waiters *waiters, struct snapshot *snapshot, bool *ret_
             return -ENOMEM;
     }
     waiters->version = version;
+    waiters->answers = answers;
     waiters->valid = true;
     return 0;
 }
@@ -75,6 +79,28 @@ static struct snapshot_channel *channel_of(const struct waiters *waiters, uint32
     if (slot >= waiters->slots || waiters->position[slot] == TABLE_NONE)
         return NULL;
     return &waiters->channels[waiters->position[slot]];
+}
+
+struct waits_on waiters_found(const struct waiters *waiters, const struct inquiry *inquiry,
+                              bool *ret_open)
+{
+    struct waits_on on = {.channel_slot = TABLE_NONE};
+    struct inquiry_answer answer;
+    enum inquiry_state state = inquiry_find(inquiry, &answer);
+    *ret_open = state == INQUIRY_OPEN;
+    if (state != INQUIRY_YES)
+        return on;
+    const struct snapshot_channel *channel = channel_of(waiters, answer.channel_slot);
+    *ret_open = !channel || channel->id != answer.channel_id; // found since this snapshot began
+    if (*ret_open)
+        return on;
+    on.channel_slot = answer.channel_slot;
+    on.known_side = true;
+    on.send = answer.side == INQUIRY_SEND;
+    // Nobody waits to receive from a queue that has something, nor to send to an empty one.
+    if (answer.side == INQUIRY_BY_LENGTH)
+        on.send = channel->reading.length > 0;
+    return on;
 }
 
 void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send, uint64_t wait_ns)
@@ -97,6 +123,16 @@ uint32_t waiters_class(const struct waiters *waiters, uint32_t channel_slot)
     return channel ? channel->channel_class : 0;
 }
 
+// A queue that was found stays as long as somebody waits on it.
+static void note_waited(const struct waiters *waiters, uint32_t slot, uint64_t now)
+{
+    const struct snapshot_channel *seen = channel_of(waiters, slot);
+    if (!seen || !seen->found || !(seen->senders + seen->receivers))
+        return;
+    struct channel *channel = slab_at(&channel_slab, slot);
+    atomic_store_explicit(&channel->waited_ns, now, memory_order_relaxed);
+}
+
 int waiters_finish(struct waiters *waiters, struct snapshot *snapshot)
 {
     size_t count = waiters->count;
@@ -110,6 +146,8 @@ int waiters_finish(struct waiters *waiters, struct snapshot *snapshot)
             (struct sort_item){.key = waiters->channels[i].senders + waiters->channels[i].receivers,
                                .index = (uint32_t)i};
     sort_descending(order, count);
+    for (uint32_t slot = 0; slot < waiters->slots; slot++)
+        note_waited(waiters, slot, snapshot->monotonic_ns);
     for (size_t i = 0; i < count; i++) {
         sorted[i] = waiters->channels[order[i].index];
         moved_to[order[i].index] = (uint32_t)i;

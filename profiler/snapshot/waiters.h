@@ -3,6 +3,7 @@
 #pragma once
 
 #include "profiler/base/table.h"
+#include "profiler/channels/inquiry.h"
 #include "profiler/snapshot/snapshot.h"
 
 // What an object stands for: a channel, and the side that waits there.
@@ -14,6 +15,7 @@ struct waits_on {
 
 struct waiters {
     uint32_t version;     // of the channel registry that `objects` was made from
+    uint32_t answers;     // inquiry_version then
     bool valid;           // `objects` was ever made
     struct table objects; // address → channel slot << 2 | known side << 1 | send
 
@@ -30,6 +32,11 @@ int waiters_begin(struct waiters *waiters, struct snapshot *snapshot, bool *ret_
 
 // What an object stands for.
 struct waits_on waiters_of(const struct waiters *waiters, uintptr_t object);
+
+// The same of a wait whose object nobody registered: part of a queue that was found, or TABLE_NONE.
+// *ret_open: that is not known yet, and is to be asked again.
+struct waits_on waiters_found(const struct waiters *waiters, const struct inquiry *inquiry,
+                              bool *ret_open);
 
 // One task waits on this channel since wait_ns.
 void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send, uint64_t wait_ns);

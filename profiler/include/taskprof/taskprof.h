@@ -62,12 +62,17 @@ struct taskprof_options {
     // TASKPROF_SNAPSHOTS_KEEP. How many of this program's are kept there, 1 … 999999; the oldest
     // are deleted. Default 60.
     unsigned snapshots_keep;
+
+    // TASKPROF_CHANNELS. A file that describes types of queues by their fields, a line each, so
+    // that waits on them are shown as channel operations (docs/channels-file.md). What is wrong
+    // with it does not fail the start: the index page and channel?debug=1 tell it. Default: none.
+    const char *channels;
 };
 
 // Without designators, which C++ knows only since C++20.
-#define TASKPROF_OPTIONS_INIT                                         \
-    {                                                                 \
-        sizeof(struct taskprof_options), NULL, NULL, 0, 0, NULL, 0, 0 \
+#define TASKPROF_OPTIONS_INIT                                               \
+    {                                                                       \
+        sizeof(struct taskprof_options), NULL, NULL, 0, 0, NULL, 0, 0, NULL \
     }
 
 // Starts the profiler and its endpoint. `options` may be NULL. Nothing is printed.
