@@ -3,6 +3,7 @@
 #include "http/recorder.h"
 #include "http/routes.h"
 #include "http/text_locks.h"
+#include "http/text_missing.h"
 #include "http/words.h"
 #include "profiler/described/problems.h"
 
@@ -113,6 +114,7 @@ void index_answer(struct http_reply *reply)
     escaped(out, summary.failed ? "" : summary.data);
     buffer_release(&summary);
     buffer_string(out, "</p>\n");
+    text_missing(out, snapshot, "<p>", "</p>\n");
     char recorded[RECORDER_TEXT];
     recorder_text(recorded);
     if (recorded[0]) {

@@ -138,6 +138,25 @@ static bool read_seconds(const char *query, uint64_t debug, unsigned *ret_wait,
     return true;
 }
 
+// running=1, into *ret. false: an error is in *reply.
+static bool read_running(const char *query, unsigned wait, bool *ret, struct http_reply *reply)
+{
+    char text[8] = "";
+    int found = query_get(query, "running", text, sizeof(text));
+    *ret = found > 0 && strcmp(text, "1") == 0;
+    if (found && (found < 0 || (text[0] && strcmp(text, "0") != 0 && !*ret))) {
+        http_error(reply, 400,
+                   "running= can be running=1: running threads are asked for their stacks, by a "
+                   "signal");
+        return false;
+    }
+    if (*ret && wait) {
+        http_error(reply, 400, "running= and seconds= are incompatible: what runs is no leak");
+        return false;
+    }
+    return true;
+}
+
 // One sample a task, for those tasks that the filter lets through.
 static void serve_tasks(struct snapshot *snapshot, const struct filter *filter,
                         struct http_reply *reply)
@@ -160,9 +179,10 @@ void profile_goroutine(const struct http_request *request, const char *query,
     uint64_t debug;
     unsigned wait;
     struct filter filter;
+    bool running;
     (void)request;
     if (!read_debug(query, 3, &debug, reply) || !read_seconds(query, debug, &wait, reply) ||
-        !filter_read(query, &filter, reply))
+        !filter_read(query, &filter, reply) || !read_running(query, wait, &running, reply))
         return;
     if (debug == 0 && filter_given(query)) {
         http_error(reply, 400,
@@ -172,7 +192,8 @@ void profile_goroutine(const struct http_request *request, const char *query,
         return;
     }
     uint64_t since = atomic_load_explicit(&last_snapshot_ns, memory_order_relaxed);
-    struct snapshot *snapshot = take(debug >= 2 ? SNAPSHOT_TASKS : 0, since, reply);
+    unsigned flags = (debug >= 2 ? SNAPSHOT_TASKS : 0) | (running ? SNAPSHOT_RUNNING : 0);
+    struct snapshot *snapshot = take(flags, since, reply);
     if (!snapshot)
         return;
     atomic_store_explicit(&last_snapshot_ns, snapshot->monotonic_ns, memory_order_relaxed);

@@ -3,6 +3,7 @@
 
 #include "http/text.h"
 #include "http/text_locks.h"
+#include "http/text_missing.h"
 #include "http/words.h"
 
 #include <errno.h>
@@ -172,7 +173,9 @@ static bool next_piece(struct text *text)
         buffer_unsigned(&text->out, count_all(groups));
         buffer_string(&text->out, "\n# ");
         words_summary(&text->out, snapshot);
-        buffer_string(&text->out, "\n\n");
+        buffer_char(&text->out, '\n');
+        text_missing(&text->out, snapshot, "# ", "\n");
+        buffer_char(&text->out, '\n');
         text_locks(&text->out, snapshot, true);
         return true;
     }

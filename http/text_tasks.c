@@ -5,6 +5,7 @@
 #include "http/pick.h"
 #include "http/text.h"
 #include "http/text_locks.h"
+#include "http/text_missing.h"
 #include "http/words.h"
 #include "profiler/symbols/origin.h"
 
@@ -222,6 +223,7 @@ static void end(struct tasks *tasks)
     buffer_string(out, "# ");
     words_summary(out, tasks->text.snapshot);
     buffer_char(out, '\n');
+    text_missing(out, tasks->text.snapshot, "# ", "\n");
     if (tasks->holders)
         buffer_printf(out, "# %zu tasks shown besides: others wait for what they hold\n",
                       tasks->holders);

@@ -20,7 +20,7 @@ void capture_begin(struct capture *capture)
 void capture_prepare(struct capture *capture)
 {
     if (!capture->maps_are_fresh)
-        maps_refresh(); // where /proc is hidden, the old picture has to do
+        capture->maps_error = maps_refresh(); // where /proc is hidden, the old picture has to do
     capture->maps_are_fresh = true;
 }
 
@@ -86,6 +86,15 @@ void capture_in_syscall(struct capture *capture, uintptr_t sp, uintptr_t pc)
 {
     struct arch_regs regs = {.pc = pc, .sp = sp};
     read_copied(capture, &regs, 0, true);
+}
+
+void capture_copy(struct capture *capture, const struct arch_regs *regs, const void *copy,
+                  size_t length)
+{
+    struct unwind_view view = {.low = regs->sp, .high = regs->sp + length, .copy = copy};
+    nothing_read(capture);
+    capture->depth = unwind(regs, UNWIND_ALL_KNOWN, true, &view, capture->frames, STACK_DEPTH_MAX,
+                            &capture->end);
 }
 
 stack_id capture_keep(struct capture *capture)

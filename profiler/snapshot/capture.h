@@ -25,6 +25,7 @@ struct capture {
     char *copy; // of a stack's top, COPY_MAX bytes, mapped when first needed
     struct stacks_ahead ahead;
     bool maps_are_fresh;
+    int maps_error; // of the last time that mappings were read
 };
 
 // A new snapshot begins: code that it meets may have been loaded since the last one.
@@ -42,6 +43,10 @@ void capture_parked(struct capture *capture, const struct taskprof_task *task,
 
 // Reads the stack of a thread that sits in a system call, from what /proc tells of it.
 void capture_in_syscall(struct capture *capture, uintptr_t sp, uintptr_t pc);
+
+// The stack of a thread that told its registers, from a copy of `length` bytes from its sp up.
+void capture_copy(struct capture *capture, const struct arch_regs *regs, const void *copy,
+                  size_t length);
 
 // Keeps the stack that was read; of a coroutine, which must still be pinned. A stack that could not
 // be read at all has no frames and says STACK_BAD_FRAME.

@@ -2,6 +2,7 @@
 
 #include "profiler/base/memory.h"
 #include "profiler/base/own_fd.h"
+#include "profiler/snapshot/ask_running.h"
 #include "profiler/snapshot/collector.h"
 #include "profiler/snapshot/thread_names.h"
 #include "profiler/tasks/thread.h"
@@ -35,6 +36,8 @@ int collect_thread(struct collector *collector, pid_t tid, struct collected *ret
     if (collector->flags & SNAPSHOT_TASKS)
         thread_names_note(ret->member.id, collector->snapshot->monotonic_ns, thread.name);
     ret->key.activity = thread.activity;
+    if (thread.activity == TASK_UNREADABLE && thread.error)
+        collector->snapshot->unreadable_error = thread.error;
     if (thread.activity == TASK_IN_SYSCALL) {
         ret->key.syscall = thread.syscall;
         struct proc_thread again;
@@ -54,6 +57,10 @@ int collect_thread(struct collector *collector, pid_t tid, struct collected *ret
             }
         }
         ret->key.stack = note.stack;
+    }
+    if (ret->key.activity == TASK_RUNNING && collector->flags & SNAPSHOT_RUNNING) {
+        ret->key.stack = collect_asked(collector, tid);
+        collector->snapshot->unasked += !ret->key.stack;
     }
     threads_seen_note(&collector->threads, &note);
     return 0;

@@ -19,7 +19,8 @@ struct collector {
     struct capture capture;
     struct lock_candidates lock_candidates;
     struct confirm confirm;
-    pid_t *tids; // room for a listing of /proc/self/task
+    struct table asked; // tid → stack, of running threads that answered
+    pid_t *tids;        // room for a listing of /proc/self/task
     size_t tids_capacity;
     struct table registered; // tids that have a slot, for the snapshot under way
     struct table starting;   // slots of threads that have none yet

@@ -148,6 +148,8 @@ int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret)
     int result = look_at_syscall(directory, tid, ret);
     if (result == -ESRCH)
         return -ESRCH;
+    if (result < 0)
+        ret->error = result;
     if (result < 0 && state) // no word on system calls, but on its state
         ret->activity = state == 'R' ? TASK_RUNNING : TASK_UNREADABLE;
     // "ran waited times": the third one counts time slices.
@@ -165,6 +167,34 @@ int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp)
         return result;
     *ret_sp = thread.activity == TASK_IN_SYSCALL ? thread.sp : 0;
     return 0;
+}
+
+bool proc_thread_runs(int directory, pid_t tid)
+{
+    struct proc_thread thread = {0};
+    return look_at_syscall(directory, tid, &thread) == 0 && thread.activity == TASK_RUNNING &&
+           thread.sp == 0;
+}
+
+// The number behind a field's name; 0 where the kernel has no such field.
+static uint64_t status_field(const char *text, const char *name, int base)
+{
+    const char *at = strstr(text, name);
+    return at ? strtoull(at + strlen(name), NULL, base) : 0;
+}
+
+int proc_thread_signals(int directory, pid_t tid, struct proc_signals *ret)
+{
+    char text[4096];
+    ssize_t got = read_file(directory, tid, "status", text, sizeof(text));
+    if (got < 0)
+        return (int)got;
+    *ret = (struct proc_signals){
+        .blocked = status_field(text, "\nSigBlk:", 16),
+        .seccomp = (unsigned)status_field(text, "\nSeccomp:", 10),
+        .seccomp_filters = (unsigned)status_field(text, "\nSeccomp_filters:", 10),
+    };
+    return strstr(text, "\nSigBlk:") ? 0 : -EPROTO;
 }
 
 bool proc_thread_exists(pid_t tid)

@@ -18,6 +18,7 @@ struct proc_thread {
     uintptr_t sp;                // 0: not known (running)
     uintptr_t pc;
     uint64_t start_ticks; // its start, in clock ticks after boot: tells a reused tid apart
+    int error;            // of TASK_UNREADABLE: a negative errno, 0: not known
     uint64_t timeslices;  // how often it ran; unchanged: it has not run since. 0: not known
     char name[TASKPROF_NAME_SIZE]; // "": not known
 };
@@ -35,6 +36,17 @@ int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret);
 // Its sp, if it sits in a system call; 0 if it runs. -ESRCH: it is gone. -EPERM or the like: that
 // can't be told.
 int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp);
+
+// Whether it is on a processor, or ready for one.
+bool proc_thread_runs(int directory, pid_t tid);
+
+// What /proc/self/task/TID/status says of signals and sandboxes.
+struct proc_signals {
+    uint64_t blocked; // bit N - 1: signal N
+    unsigned seccomp; // 0: no sandbox
+    unsigned seccomp_filters;
+};
+int proc_thread_signals(int directory, pid_t tid, struct proc_signals *ret);
 
 // Whether the process has such a thread.
 bool proc_thread_exists(pid_t tid);

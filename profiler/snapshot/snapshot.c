@@ -6,6 +6,7 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/own_fd.h"
 #include "profiler/base/sort.h"
+#include "profiler/snapshot/ask_running.h"
 #include "profiler/snapshot/collector.h"
 #include "profiler/snapshot/thread_names.h"
 #include "profiler/tasks/fork.h"
@@ -155,6 +156,8 @@ static int collect(struct collector *into, struct snapshot *snapshot)
     collect_starting(into);
     collect_strangers(into);
     collect_owners(into);
+    snapshot->proc_error = into->proc < 0 ? into->proc : 0;
+    snapshot->maps_error = into->capture.maps_error;
     if (into->proc >= 0)
         own_fd_close(into->proc);
     if (into->out_of_memory)
@@ -175,6 +178,10 @@ static int take_once(unsigned flags, uint64_t since_ns, stack_id self_stack, str
     lock_acquire(&collector_lock);
     the_collector.self = gettid();
     the_collector.self_stack = self_stack;
+    the_collector.flags = flags;
+    the_collector.snapshot = snapshot;
+    capture_begin(&the_collector.capture);
+    collect_ask_running(&the_collector); // before the cut: it may take a second
     the_collector.high = slab_high(&task_slab);
     int result = flags & SNAPSHOT_TASKS ? prepare_list(snapshot, the_collector.high) : 0;
     snapshot->since_ns = since_ns;
@@ -183,11 +190,9 @@ static int take_once(unsigned flags, uint64_t since_ns, stack_id self_stack, str
     if (result == 0) {
         if (flags & SNAPSHOT_TASKS)
             thread_names_begin();
-        the_collector.flags = flags;
-        the_collector.snapshot = snapshot;
         result = collect(&the_collector, snapshot);
-        the_collector.snapshot = NULL;
     }
+    the_collector.snapshot = NULL;
     snapshot->created = task_ids();
     snapshot->duration_ns = clock_monotonic_ns() - snapshot->monotonic_ns;
     lock_release(&collector_lock);

@@ -138,10 +138,17 @@ struct snapshot {
     uint64_t threads;    // of them
     uint64_t coroutines; // of them
     uint64_t parked;
-    uint64_t moved;      // went on while their stack was read: counted as running, without stack
-    uint64_t truncated;  // stacks that do not reach their task's start
-    uint64_t unreadable; // threads of which /proc would not tell
-    uint64_t created;    // tasks ever registered in this process
+    uint64_t moved;       // went on while their stack was read: counted as running, without stack
+    uint64_t truncated;   // stacks that do not reach their task's start
+    uint64_t unreadable;  // threads of which /proc would not tell
+    uint64_t asked;       // running threads that were asked for their stacks (SNAPSHOT_RUNNING)
+    uint64_t answered;    // of them
+    uint64_t unasked;     // threads that ran at the cut and have no stack
+    int ask_error;        // negative errno why none was: -ENOSYS too old a kernel, -EBUSY no signal
+    int proc_error;       // negative errno why no thread's directory in /proc can be read
+    int maps_error;       // likewise /proc/self/maps
+    int unreadable_error; // likewise the files of one of the unreadable threads
+    uint64_t created;     // tasks ever registered in this process
 
     struct snapshot_group *groups; // by count, most first
     size_t group_count;
@@ -164,7 +171,8 @@ struct snapshot {
 };
 
 enum snapshot_flags {
-    SNAPSHOT_TASKS = 1, // fill task_list
+    SNAPSHOT_TASKS = 1,   // fill task_list
+    SNAPSHOT_RUNNING = 2, // ask running threads for their stacks, by a signal
 };
 
 // Takes a snapshot. `since_ns` (CLOCK_MONOTONIC, 0: none) is what stuck_since counts from.

@@ -162,3 +162,23 @@ all_wait() {
     eventually all_wait 1
     run ! grep -qE 'DEADLOCK|ABANDONED|has ended' "$body"
 }
+
+@test "all of it in a program that knows nothing of taskprof" {
+    [ -z "${TASKPROF_SANITIZE:-}" ] || skip "sanitizers have to be the first library"
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    LD_PRELOAD=$build/preload/libtaskprof_preload.so "$build/tests/e2e/preload_deadlocks" \
+        <"$BATS_TEST_TMPDIR/in" 2>"$out" 3>&- &
+    pids+=("$!")
+    exec 7>"$BATS_TEST_TMPDIR/in"
+    eventually grep -q 'http://' "$out"
+    url=$(grep -oE 'http://[^ ]*/debug/pprof' "$out")
+    eventually shows 'goroutine?debug=2' '^# ABANDONED LOCK: '
+    eventually shows 'goroutine?debug=2' '^# DEADLOCK 2: '
+    grep -qE '^# DEADLOCK [12]: 2 tasks, ' "$body"
+    grep -qE '^# DEADLOCK [12]: 1 task, ' "$body"
+    run ! grep -qF 'busy(' "$body"
+    eventually shows 'goroutine?debug=2&running=1' '^busy\('
+    grep -qE '^# asked [0-9]+ running threads? for their stacks, ' "$body"
+    [ "$(curl -sS --noproxy '*' -o "$body" -w '%{http_code}' "$url/goroutine?running=maybe")" = 400 ]
+    [ "$(curl -sS --noproxy '*' -o "$body" -w '%{http_code}' "$url/goroutine?running=1&seconds=1")" = 400 ]
+}
