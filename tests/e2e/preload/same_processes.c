@@ -103,10 +103,10 @@ static void *on_small_stack(void *argument)
     long sum = pthread_cond_timedwait(&cond, &mutex, IN_MS(CLOCK_REALTIME, 5));
     sum += pthread_mutex_timedlock(&held, IN_MS(CLOCK_REALTIME, 5));
     sum += read(-1, &byte, 1) + usleep(10);
-    sum += pthread_create(&thread, &attributes, return_it, &attributes);
+    sum += pthread_create(&thread, &attributes, return_it, &byte);
     sum += pthread_join(thread, &result);
     pthread_attr_destroy(&attributes);
-    return result == &attributes ? (void *)sum : argument;
+    return result == &byte ? (void *)sum : argument;
 }
 
 void same_small_stack(void)
