@@ -1,15 +1,18 @@
 #include "bench/bench.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 void bench_say(const char *key, double value)
@@ -92,6 +95,40 @@ void bench_reset_peak(void)
     if (fd < 0 || write(fd, "5", 1) != 1)
         bench_fail("the peak of resident memory can't be reset: %s", strerror(errno));
     close(fd);
+}
+
+// Whether /proc's line for a thread, "TID (NAME) STATE …", is of a thread of this name that does
+// not sleep.
+static bool is_awake(const char *thread, const char *name)
+{
+    char path[512];
+    char line[256] = "";
+    char state;
+    snprintf(path, sizeof(path), "/proc/self/task/%s/stat", thread);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    char *read = fgets(line, sizeof(line), file);
+    fclose(file);
+    const char *start = strchr(line, '(');
+    const char *end = strrchr(line, ')');
+    return read && start && end && strncmp(start + 1, name, strlen(name)) == 0 &&
+           sscanf(end, ") %c", &state) == 1 && state != 'S';
+}
+
+void bench_wait_until_warm(void)
+{
+    for (int looks = 0; looks < 20; looks++) {
+        DIR *threads = opendir("/proc/self/task");
+        if (!threads)
+            bench_fail("/proc/self/task: %s", strerror(errno));
+        struct dirent *entry;
+        while ((entry = readdir(threads)))
+            if (is_awake(entry->d_name, "taskprof-dwarf"))
+                looks = 0;
+        closedir(threads);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
 }
 
 int bench_memory_file(void)

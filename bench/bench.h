@@ -27,6 +27,10 @@ size_t bench_rss(void);
 size_t bench_peak_rss(void);
 void bench_reset_peak(void);
 
+// Waits until taskprof's reader of symbols has nothing to do: asleep at each of 20 looks, one a
+// millisecond.
+void bench_wait_until_warm(void);
+
 // A file in memory, and the copy of what is in it to a file with a name.
 int bench_memory_file(void);
 void bench_save(int fd, const char *path);

@@ -90,6 +90,7 @@ int main(int argc, char **argv)
     }
     while (how_many_wait() < count)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    bench_wait_until_warm();
     printf("%s %d\n", taskprof_address(), (int)getpid());
     fflush(stdout);
     char byte;

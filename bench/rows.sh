@@ -59,7 +59,7 @@ same_profile() {
 }
 
 # profiles COUNT: measures what the rows first, next, stall and memory report, once. Leaves
-# tasks-COUNT and go-COUNT, and in tasks-COUNT.refused why there are no ratios.
+# tasks-COUNT, tasks-COUNT.cold and go-COUNT, and in tasks-COUNT.refused why there are no ratios.
 profiles() {
     local count=$1 i why=
     local ours=$work/tasks-$count gos=$work/go-$count
@@ -74,11 +74,14 @@ profiles() {
     for ((i = 1; i <= runs; i++)); do
         progress "profiles of $count tasks, run $i of $runs"
         run "$ours" "$bin/tasks" "$count" profile "$work/c" || why=$(last_words "$ours.err")
+        TASKPROF_WARM_UP=off run "$ours.cold" "$bin/tasks" "$count" profile "$work/cold" ||
+            why=$(last_words "$ours.cold.err")
         run "$gos" "$bin/goroutines" "$count" profile "$work/go" ||
             why="Go: $(last_words "$gos.err")"
+        [ -n "$why" ] || why=$(same_profile "$count" "$work/cold.first" "$work/go.first")
         [ -n "$why" ] || why=$(same_profile "$count" "$work/c.first" "$work/go.first")
         [ -n "$why" ] || why=$(same_profile "$count" "$work/c.next" "$work/go.next")
-        rm -f "$work"/c.* "$work"/go.*
+        rm -f "$work"/c.* "$work"/cold.* "$work"/go.*
         if [ -n "$why" ]; then
             echo "$why" >"$ours.refused"
             return 0
@@ -86,19 +89,22 @@ profiles() {
     done
 }
 
-# profile_row ROW KEY WHAT NEED_RATIO
+# profile_row ROW KEY WHAT NEED_RATIO [NOTE]: behind NOTE stands the same without the warm-up.
 profile_row() {
-    local count
+    local count note
     for count in $crowds; do
         profiles "$count"
+        note=
+        [ -z "${5-}" ] || [ ! -s "$work/tasks-$count.cold" ] ||
+            note="$5 $(span "$(median "$work/tasks-$count.cold" "$2")")"
         report row "$1" what "$3, $(number "$count") coroutines" unit ns other_name Go \
             ours "$(median "$work/tasks-$count" "$2")" other "$(median "$work/go-$count" "$2")" \
-            need_ratio "$4" refused "$(<"$work/tasks-$count.refused")"
+            need_ratio "$4" note "$note" refused "$(<"$work/tasks-$count.refused")"
     done
 }
 
 row_first() {
-    profile_row first first_ns "first goroutine profile" 20
+    profile_row first first_ns "first goroutine profile" 20 "before any symbols were read:"
 }
 
 row_next() {

@@ -2,6 +2,9 @@
 //
 //     tasks COUNT profile OUTPUT    the first profile (debug=0) and the next ones
 //     tasks COUNT dump OUTPUT       the full text dump (debug=2)
+//
+// The first ones are those of a process that has been up for a while: its symbols were read in the
+// background. With TASKPROF_WARM_UP=off they are read when the first profile asks for them.
 
 #include "bench/bench.h"
 #include "bench/crowd.h"
@@ -132,6 +135,7 @@ int main(int argc, char **argv)
     options.http = "127.0.0.1:0";
     if (taskprof_start(&options) < 0)
         bench_fail("%s", taskprof_start_error());
+    bench_wait_until_warm();
     start_spinner();
     bench_pin(0);
     struct crowd *crowd = crowd_map(count, 1);

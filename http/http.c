@@ -102,6 +102,8 @@ static int start_locked(const struct taskprof_options *options)
     }
     fork_child_hook(http_after_fork);
     running = true;
+    if (settings.warm_up)
+        symbols_warm_up();
     return 0;
 }
 

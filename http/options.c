@@ -160,6 +160,17 @@ static int read_channels(const struct taskprof_options *given, struct settings *
     return 0;
 }
 
+static int read_warm_up(const struct taskprof_options *given, struct settings *ret, char *error)
+{
+    struct value value = pick(given->warm_up, "options.warm_up", "TASKPROF_WARM_UP");
+    ret->warm_up = !value.text || strcasecmp(value.text, "on") == 0;
+    if (ret->warm_up || strcasecmp(value.text, "off") == 0)
+        return 0;
+    snprintf(error, OPTIONS_ERROR_MAX, "%s=\"%.128s\": right would be \"on\" or \"off\"",
+             value.from, value.text);
+    return -EINVAL;
+}
+
 static void set_host_rule(struct settings *settings)
 {
     struct host_rule *rule = &settings->hosts;
@@ -216,6 +227,8 @@ int options_read(const struct taskprof_options *options, struct settings *ret,
         result = read_snapshots(&given, ret, error);
     if (result == 0)
         result = read_channels(&given, ret, error);
+    if (result == 0)
+        result = read_warm_up(&given, ret, error);
     if (result == 0 && !ret->off)
         set_host_rule(ret);
     return result;

@@ -20,6 +20,7 @@ struct settings {
     char snapshots[256]; // a folder; "": none
     unsigned snapshots_every_s;
     unsigned snapshots_keep;
+    bool warm_up;
 };
 
 enum { OPTIONS_ERROR_MAX = 512 };

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -14,9 +15,23 @@ enum { BITS = 64, HIGH = 500, LESS_HIGH = 100 };
 // by other means.
 static _Atomic uint64_t marks[OWN_FD_MAX / BITS];
 
+// The calling thread has a table of its own. Initial-exec: no call of the loader's, which might
+// malloc.
+static __thread bool separate __attribute__((tls_model("initial-exec")));
+
+// Not unshare(CLONE_FILES), which would copy the application's descriptors, and keep open what it
+// closes.
+void own_fd_separate(void)
+{
+    int saved = errno;
+    if (!separate)
+        separate = syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE) == 0;
+    errno = saved;
+}
+
 int own_fd(int fd)
 {
-    if (fd >= 0 && fd < OWN_FD_MAX)
+    if (fd >= 0 && fd < OWN_FD_MAX && !separate)
         atomic_fetch_or_explicit(&marks[fd / BITS], (uint64_t)1 << fd % BITS, memory_order_relaxed);
     return fd;
 }
@@ -25,7 +40,7 @@ int own_fd_high(int fd)
 {
     int saved = errno;
     int moved = -1;
-    if (fd >= 0 && fd < HIGH) {
+    if (fd >= 0 && fd < HIGH && !separate) {
         moved = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH);
         // A low limit.
         if (moved < 0)
@@ -62,7 +77,7 @@ void own_fd_unblock(const struct own_fd_blocked *blocked)
 
 void own_fd_leave(int fd)
 {
-    if (fd >= 0 && fd < OWN_FD_MAX)
+    if (fd >= 0 && fd < OWN_FD_MAX && !separate)
         atomic_fetch_and_explicit(&marks[fd / BITS], ~((uint64_t)1 << fd % BITS),
                                   memory_order_relaxed);
 }

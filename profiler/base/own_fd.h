@@ -21,6 +21,13 @@ int own_fd(int fd);
 // where they would without taskprof, and a dup2 to a small number of its choice meets none.
 int own_fd_high(int fd);
 
+// Gives the calling thread, one of taskprof's own, an empty table of descriptors for itself, as far
+// as the kernel can (since Linux 5.9). What it opens then has numbers that the application never
+// sees: one that closes 0 and expects to get it from its next open does, whatever is read in the
+// background. Such numbers are not marked. To be called once, before the thread opens anything, and
+// only by a thread to which no other hands a descriptor.
+void own_fd_separate(void);
+
 // Takes the free numbers that programs choose for their own, until own_fd_unblock: what a library
 // opens meanwhile lies above them.
 enum { OWN_FD_LOW = 64 };

@@ -203,6 +203,12 @@ static int by_address(const void *one, const void *other)
     return a->address < b->address ? -1 : a->address > b->address;
 }
 
+static bool go_on(void)
+{
+    inquiry_step();
+    return true;
+}
+
 static int open_dwarf(struct binary *binary)
 {
     struct elf_file file;
@@ -211,17 +217,16 @@ static int open_dwarf(struct binary *binary)
     if (error)
         return error;
     if (elf_file_has_dwarf(&file)) {
-        error = dwarf_image_open(&file, inquiry_step, &binary->image);
+        error = dwarf_image_open(&file, go_on, &binary->image);
         if (!error)
-            dwarf_image_open_shared(&binary->image, &file, inquiry_step, &binary->shared);
+            dwarf_image_open_shared(&binary->image, &file, go_on, &binary->shared);
     } else {
         error = elf_find_debug(&file, binary->mapping.path, &debug);
         if (!error) {
-            error = elf_file_has_dwarf(&debug)
-                        ? dwarf_image_open(&debug, inquiry_step, &binary->image)
-                        : -ENODATA;
+            error = elf_file_has_dwarf(&debug) ? dwarf_image_open(&debug, go_on, &binary->image)
+                                               : -ENODATA;
             if (!error)
-                dwarf_image_open_shared(&binary->image, &debug, inquiry_step, &binary->shared);
+                dwarf_image_open_shared(&binary->image, &debug, go_on, &binary->shared);
             elf_file_close(&debug);
         }
     }

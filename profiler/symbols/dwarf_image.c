@@ -60,12 +60,12 @@ static void lay_out(struct layout *layout)
 }
 
 static int fill(const struct elf_file *file, struct layout *layout, char *bytes,
-                void (*progress)(void))
+                bool (*go_on)(void))
 {
     for (size_t i = 0; i < layout->count; i++) {
         Elf64_Shdr *header = &layout->headers[1 + i];
         int error =
-            dwarf_section_load(file, &layout->sections[i], bytes + header->sh_offset, progress);
+            dwarf_section_load(file, &layout->sections[i], bytes + header->sh_offset, go_on);
         if (error && error != -EBADMSG)
             return error;
         // One that can't be unpacked may not be needed.
@@ -84,7 +84,7 @@ static int fill(const struct elf_file *file, struct layout *layout, char *bytes,
     return 0;
 }
 
-int dwarf_image_open(const struct elf_file *file, void (*progress)(void), struct dwarf_image *ret)
+int dwarf_image_open(const struct elf_file *file, bool (*go_on)(void), struct dwarf_image *ret)
 {
     struct layout layout = {0};
     layout.count = dwarf_sections_find(file, layout.sections);
@@ -94,7 +94,7 @@ int dwarf_image_open(const struct elf_file *file, void (*progress)(void), struct
     struct dwarf_image image = {.size = layout.size, .bytes = memory_map(layout.size)};
     if (!image.bytes)
         return -ENOMEM;
-    int error = fill(file, &layout, image.bytes, progress);
+    int error = fill(file, &layout, image.bytes, go_on);
     if (!error) {
         elf_version(EV_CURRENT);
         image.elf = elf_memory(image.bytes, image.size);
@@ -105,7 +105,6 @@ int dwarf_image_open(const struct elf_file *file, void (*progress)(void), struct
         dwarf_image_close(&image);
         return error;
     }
-    progress();
     *ret = image;
     return 0;
 }
@@ -122,7 +121,7 @@ static int open_named(const struct elf_file *file, const char *name, struct elf_
         return elf_file_open(name, ret);
     char link[64];
     char directory[PATH_MAX];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", file->fd);
+    snprintf(link, sizeof(link), "/proc/thread-self/fd/%d", file->fd);
     ssize_t length = readlink(link, directory, sizeof(directory) - 1);
     if (length <= 0)
         return -ENOENT;
@@ -139,7 +138,7 @@ static int open_named(const struct elf_file *file, const char *name, struct elf_
 }
 
 int dwarf_image_open_shared(const struct dwarf_image *image, const struct elf_file *file,
-                            void (*progress)(void), struct dwarf_image *ret)
+                            bool (*go_on)(void), struct dwarf_image *ret)
 {
     const char *name;
     const void *build_id;
@@ -152,7 +151,7 @@ int dwarf_image_open_shared(const struct dwarf_image *image, const struct elf_fi
         return -ENOENT;
     int error = -ENOENT;
     if (has_build_id(&shared, build_id, (size_t)length))
-        error = dwarf_image_open(&shared, progress, ret);
+        error = dwarf_image_open(&shared, go_on, ret);
     elf_file_close(&shared);
     return error;
 }

@@ -18,12 +18,12 @@ struct dwarf_image {
 };
 
 // Loads the debug sections of `file`. 0 and *ret; -EFBIG: more than the process should be burdened
-// with; or a negative errno. Calls `progress` now and then.
-int dwarf_image_open(const struct elf_file *file, void (*progress)(void), struct dwarf_image *ret);
+// with; -ECANCELED; or a negative errno. `go_on` is called now and then; false cancels.
+int dwarf_image_open(const struct elf_file *file, bool (*go_on)(void), struct dwarf_image *ret);
 
 // Loads the file that .gnu_debugaltlink of `image` (read from `file`) names: what several programs
 // have in common. 0 and *ret; -ENOENT: it names none, or one that is not there.
 int dwarf_image_open_shared(const struct dwarf_image *image, const struct elf_file *file,
-                            void (*progress)(void), struct dwarf_image *ret);
+                            bool (*go_on)(void), struct dwarf_image *ret);
 
 void dwarf_image_close(struct dwarf_image *image);

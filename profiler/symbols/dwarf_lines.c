@@ -25,9 +25,17 @@ static struct dwarf_lines *all_open;
 static _Atomic uint64_t steps;
 static _Atomic uint64_t walks;
 
-void dwarf_lines_step(void)
+static bool (*after_step)(void);
+
+void dwarf_lines_on_step(bool (*go_on)(void))
+{
+    after_step = go_on;
+}
+
+bool dwarf_lines_step(void)
 {
     atomic_fetch_add_explicit(&steps, 1, memory_order_relaxed);
+    return !after_step || after_step();
 }
 
 void dwarf_lines_walk(void)

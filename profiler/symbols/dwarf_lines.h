@@ -28,7 +28,7 @@ struct dwarf_answer {
 };
 
 // Opens the DWARF of what is mapped, or of a file whose debug file is looked for from `path`.
-// 0 and *ret; -ENODATA: there is none; or a negative errno.
+// 0 and *ret; -ENODATA: there is none; -ECANCELED: not now; or a negative errno.
 int dwarf_lines_open(const struct mapping *mapping, struct dwarf_lines **ret);
 int dwarf_lines_open_file(const struct elf_file *file, const char *path, struct dwarf_lines **ret);
 void dwarf_lines_close(struct dwarf_lines *lines); // NULL is ignored
@@ -45,6 +45,10 @@ bool dwarf_answer_lacks_name(const struct dwarf_answer *answer, const char *name
 uint64_t dwarf_lines_progress(void);
 uint64_t dwarf_lines_walks(void);
 
-// For the parts of this module: count a step, a walk.
-void dwarf_lines_step(void);
+// Called after each step, on the thread that takes it; false: whoever opens something had better
+// give up, with -ECANCELED. Set it before the first step.
+void dwarf_lines_on_step(bool (*go_on)(void));
+
+// For the parts of this module: count a step (a fraction of a millisecond mostly), a walk.
+bool dwarf_lines_step(void); // whether to go on
 void dwarf_lines_walk(void);

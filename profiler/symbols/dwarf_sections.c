@@ -90,7 +90,7 @@ uint64_t dwarf_sections_size(const struct dwarf_section *sections, size_t count)
 }
 
 static int read_plain(const struct elf_file *file, const struct dwarf_section *section,
-                      unsigned char *into, void (*progress)(void))
+                      unsigned char *into, bool (*go_on)(void))
 {
     for (uint64_t at = 0; at < section->size;) {
         uint64_t left = section->size - at;
@@ -99,13 +99,14 @@ static int read_plain(const struct elf_file *file, const struct dwarf_section *s
         if (error)
             return error;
         at += length;
-        progress();
+        if (!go_on())
+            return -ECANCELED;
     }
     return 0;
 }
 
 static int inflate_all(const struct elf_file *file, const struct dwarf_section *section,
-                       z_stream *stream, void (*progress)(void))
+                       z_stream *stream, bool (*go_on)(void))
 {
     unsigned char packed[PACKED_AT_ONCE];
     int status = Z_OK;
@@ -126,7 +127,8 @@ static int inflate_all(const struct elf_file *file, const struct dwarf_section *
         }
         status = inflate(stream, Z_NO_FLUSH);
         at += length;
-        progress();
+        if (!go_on())
+            return -ECANCELED;
     }
     return status == Z_STREAM_END && stream->avail_out == 0 ? 0 : -EBADMSG;
 }
@@ -134,21 +136,21 @@ static int inflate_all(const struct elf_file *file, const struct dwarf_section *
 // Without zlib's checksum, which costs a sixth of the time: what reads these bytes has to be ready
 // for any.
 static int read_packed_data(const struct elf_file *file, const struct dwarf_section *section,
-                            unsigned char *into, void (*progress)(void))
+                            unsigned char *into, bool (*go_on)(void))
 {
     z_stream stream = {.next_out = into, .avail_out = (uInt)section->size};
     if (section->size > UINT_MAX)
         return -EFBIG;
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
         return -ENOMEM;
-    int error = inflate_all(file, section, &stream, progress);
+    int error = inflate_all(file, section, &stream, go_on);
     inflateEnd(&stream);
     return error;
 }
 
 int dwarf_section_load(const struct elf_file *file, const struct dwarf_section *section, void *into,
-                       void (*progress)(void))
+                       bool (*go_on)(void))
 {
-    return section->packed ? read_packed_data(file, section, into, progress)
-                           : read_plain(file, section, into, progress);
+    return section->packed ? read_packed_data(file, section, into, go_on)
+                           : read_plain(file, section, into, go_on);
 }

@@ -23,7 +23,7 @@ size_t dwarf_sections_find(const struct elf_file *file, struct dwarf_section *re
 // All sections' bytes, unpacked; UINT64_MAX when that is beyond all measure.
 uint64_t dwarf_sections_size(const struct dwarf_section *sections, size_t count);
 
-// Writes section->size bytes to `into`, which was zeroes. 0; -EBADMSG: it can't be unpacked; or a
-// negative errno. Calls `progress` every fraction of a millisecond.
+// Writes section->size bytes to `into`, which was zeroes. 0; -EBADMSG: it can't be unpacked;
+// -ECANCELED: `go_on`, called every fraction of a millisecond, said so; or a negative errno.
 int dwarf_section_load(const struct elf_file *file, const struct dwarf_section *section, void *into,
-                       void (*progress)(void));
+                       bool (*go_on)(void));

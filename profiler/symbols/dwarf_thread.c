@@ -1,14 +1,17 @@
 #include "profiler/symbols/dwarf_thread.h"
 
 #include "profiler/base/clock.h"
+#include "profiler/base/own_fd.h"
 #include "profiler/symbols/symbol_draft.h"
 #include "profiler/tasks/own_thread.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 
 enum { WAKE_EVERY = 64 };
 static const uint64_t PATIENCE_NS = 2000000000;
+static const uint64_t TURN_NS = 200000; // before others get theirs, while nobody waits
 
 static struct {
     // Under symbol_cache_lock:
@@ -18,7 +21,10 @@ static struct {
     bool alive;     // a thread is there; cleared by itself as it leaves
     bool stopping;
 
-    _Atomic bool runs; // alive and not stopping, for those without the lock
+    _Atomic bool runs;   // alive and not stopping, for those without the lock
+    _Atomic bool nudged; // relaxed: `work` says that there is something to do
+    // Threads that wait for an answer. Relaxed: only the thread's manners depend on it.
+    _Atomic uint32_t waiting;
     // Release; acquired by who waits, who then finds the entry's symbol.
     _Atomic uint64_t completed; // the last ticket answered
     // Of progress without which a wait was given up; UINT64_MAX: none was.
@@ -33,6 +39,8 @@ static struct {
 static struct lock control = LOCK_INIT;
 static pthread_t thread;
 static bool joinable;
+// Written before there is a thread.
+static void (*when_nudged)(void);
 
 static void announce(_Atomic uint32_t *word)
 {
@@ -40,12 +48,14 @@ static void announce(_Atomic uint32_t *word)
     futex_wake(word, INT32_MAX);
 }
 
-static void open_lines(struct symbol_module *module)
+void dwarf_thread_open(struct symbol_module *module)
 {
     int state = atomic_load_explicit(&module->dwarf, memory_order_relaxed);
     if (state != MODULE_DWARF_UNKNOWN)
         return;
     int error = dwarf_lines_open(&module->mapping, &module->lines);
+    if (error == -ECANCELED)
+        return;
     atomic_store_explicit(&module->dwarf, error ? MODULE_DWARF_NONE : MODULE_DWARF_OPEN,
                           memory_order_release);
 }
@@ -53,14 +63,14 @@ static void open_lines(struct symbol_module *module)
 static void answer(struct symbol_entry *entry, struct symbol_module *module, uint64_t ticket)
 {
     struct symbol_draft draft;
-    open_lines(module);
-    bool open = atomic_load_explicit(&module->dwarf, memory_order_relaxed) == MODULE_DWARF_OPEN;
-    if (open)
+    dwarf_thread_open(module);
+    int state = atomic_load_explicit(&module->dwarf, memory_order_relaxed);
+    if (state == MODULE_DWARF_OPEN)
         symbol_draft_lines(module, entry->address, &draft);
     lock_acquire(&symbol_cache_lock);
-    if (open)
+    if (state == MODULE_DWARF_OPEN)
         symbol_cache_improve(entry, &draft);
-    entry->final = true;
+    entry->final = state != MODULE_DWARF_UNKNOWN;
     // A stop may have let everybody go meanwhile, with later tickets; it does so under this lock.
     if (ticket > atomic_load_explicit(&queue.completed, memory_order_relaxed))
         atomic_store_explicit(&queue.completed, ticket, memory_order_release);
@@ -68,12 +78,32 @@ static void answer(struct symbol_entry *entry, struct symbol_module *module, uin
     dwarf_lines_step();
 }
 
+// While nobody waits for an answer, whoever else wants this processor gets it at every step: a tick
+// of the kernel's may be 4 ms away. Who waits wants a fair share, and no less.
+static bool after_step(void)
+{
+    static uint64_t turn; // the DWARF thread's alone
+    if (atomic_load_explicit(&queue.waiting, memory_order_relaxed) == 0) {
+        uint64_t now = clock_monotonic_ns();
+        if (now - turn >= TURN_NS) {
+            sched_yield();
+            turn = clock_monotonic_ns();
+        }
+    }
+    return atomic_load_explicit(&queue.runs, memory_order_relaxed);
+}
+
 static void *run(void *unused)
 {
     (void)unused;
     unsigned unannounced = 0;
+    own_thread_be_modest();
+    own_fd_separate();
+    dwarf_lines_on_step(after_step);
     for (;;) {
         uint32_t work = atomic_load_explicit(&queue.work, memory_order_acquire);
+        if (atomic_exchange_explicit(&queue.nudged, false, memory_order_relaxed))
+            when_nudged();
         lock_acquire(&symbol_cache_lock);
         struct symbol_entry *entry = queue.first;
         struct symbol_module *module = entry ? entry->module : NULL;
@@ -102,7 +132,7 @@ static void *run(void *unused)
 }
 
 // A thread that a stop could not wait for is taken back into service if it is still there.
-int dwarf_thread_start(void)
+int dwarf_thread_start(void (*nudge)(void))
 {
     lock_acquire(&control);
     lock_acquire(&symbol_cache_lock);
@@ -114,6 +144,7 @@ int dwarf_thread_start(void)
     if (!alive) {
         if (joinable)
             pthread_join(thread, NULL);
+        when_nudged = nudge;
         error = own_thread_start(&thread, "taskprof-dwarf", run, NULL);
         joinable = error == 0;
     }
@@ -159,6 +190,12 @@ void dwarf_thread_stop(void)
     lock_release(&control);
 }
 
+void dwarf_thread_nudge(void)
+{
+    atomic_store_explicit(&queue.nudged, true, memory_order_relaxed);
+    announce(&queue.work);
+}
+
 bool dwarf_thread_runs(void)
 {
     return atomic_load_explicit(&queue.runs, memory_order_relaxed);
@@ -179,9 +216,8 @@ uint64_t dwarf_thread_ask(struct symbol_entry *entry, struct symbol_module *modu
     return entry->ticket;
 }
 
-int dwarf_thread_wait(uint64_t ticket)
+static int wait_for(uint64_t ticket)
 {
-    announce(&queue.work);
     uint64_t progress = dwarf_lines_progress();
     uint64_t since = clock_monotonic_ns();
     for (;;) {
@@ -204,6 +240,15 @@ int dwarf_thread_wait(uint64_t ticket)
     }
 }
 
+int dwarf_thread_wait(uint64_t ticket)
+{
+    atomic_fetch_add_explicit(&queue.waiting, 1, memory_order_relaxed);
+    announce(&queue.work);
+    int result = wait_for(ticket);
+    atomic_fetch_sub_explicit(&queue.waiting, 1, memory_order_relaxed);
+    return result;
+}
+
 void dwarf_thread_after_fork(void)
 {
     lock_reset(&control);
@@ -212,6 +257,8 @@ void dwarf_thread_after_fork(void)
     queue.alive = false;
     queue.stopping = false;
     atomic_store_explicit(&queue.runs, false, memory_order_relaxed);
+    atomic_store_explicit(&queue.waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&queue.nudged, false, memory_order_relaxed);
     atomic_store_explicit(&queue.stuck_at, UINT64_MAX, memory_order_relaxed);
     atomic_store_explicit(&queue.completed, queue.asked, memory_order_relaxed);
 }

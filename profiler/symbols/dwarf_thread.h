@@ -7,10 +7,17 @@
 
 #include "profiler/symbols/symbol_cache.h"
 
-int dwarf_thread_start(void); // 0 or a negative errno
+// `when_nudged`: see dwarf_thread_nudge. 0 or a negative errno.
+int dwarf_thread_start(void (*when_nudged)(void));
 void dwarf_thread_stop(void);
 
 bool dwarf_thread_runs(void);
+
+// Has the thread call `when_nudged` before it answers what is asked from now on. Any thread.
+void dwarf_thread_nudge(void);
+
+// Looks for the DWARF of a module, unless that was done. On the DWARF thread alone.
+void dwarf_thread_open(struct symbol_module *module);
 
 // Puts an entry that is not final into the queue, unless it is there already, and returns the
 // ticket to wait for. Under symbol_cache_lock.

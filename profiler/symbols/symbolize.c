@@ -3,6 +3,7 @@
 #include "profiler/symbols/symbol_cache.h"
 #include "profiler/symbols/symbol_draft.h"
 #include "profiler/symbols/symbols.h"
+#include "profiler/symbols/warm_up.h"
 #include "profiler/tasks/fork.h"
 
 #include <errno.h>
@@ -115,11 +116,19 @@ int symbols_resolve(const uintptr_t *addresses, size_t count, const struct symbo
     return result;
 }
 
+void symbols_ask(const uintptr_t *addresses, size_t count)
+{
+    struct finder finder = {0};
+    uint64_t ticket = 0;
+    for (size_t i = 0; i < count; i++)
+        look_up(&finder, addresses[i], &ticket);
+}
+
 int symbols_start(void)
 {
     int saved = errno;
     fork_child_hook(symbols_after_fork);
-    int error = dwarf_thread_start();
+    int error = dwarf_thread_start(warm_up_run);
     errno = saved;
     return error;
 }
@@ -128,6 +137,7 @@ void symbols_stop(void)
 {
     int saved = errno;
     dwarf_thread_stop();
+    warm_up_forget();
     errno = saved;
 }
 
@@ -136,4 +146,5 @@ void symbols_after_fork(void)
     symbol_cache_after_fork();
     symbol_modules_after_fork();
     dwarf_thread_after_fork();
+    warm_up_forget();
 }

@@ -39,6 +39,13 @@ int symbols_resolve(const uintptr_t *addresses, size_t count, const struct symbo
 int symbols_start(void);
 void symbols_stop(void);
 
+// Has that thread look up by itself, when nothing else is to do, what every dump of this process
+// will show: the frames that the caller has around it, those that every thread ends in, and the
+// program's entry. Then the unwind rules, names and DWARF of the program and of the C library are
+// there before they are needed. Returns at once. Modules that are large wait until they are asked
+// about. Any thread.
+void symbols_warm_up(void);
+
 // Whether functions, files, lines and inlined frames were found for every address of this mapping
 // that was ever resolved: what pprof's has_* flags promise.
 struct symbols_coverage {

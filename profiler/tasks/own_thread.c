@@ -3,10 +3,27 @@
 #include "profiler/base/lock.h"
 #include "profiler/tasks/task.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-enum { STACK_BYTES = 2 << 20 };
+enum { STACK_BYTES = 2 << 20, SLICE_NS = 100000, RESET_ON_FORK = 1 };
+
+// As sched_setattr(2) has it. The kernel's own header clashes with <sched.h>, which has it in some
+// versions only.
+struct attributes {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime;
+    uint64_t deadline;
+    uint64_t period;
+};
 
 struct start {
     void *(*run)(void *);
@@ -52,4 +69,24 @@ int own_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void 
         futex_wait(&start.marked, 0, -1);
     *ret_thread = thread;
     return 0;
+}
+
+// SCHED_BATCH and not SCHED_IDLE: nobody may leave that one without a privilege, and on a machine
+// that is never idle it would keep waiting who asked for an answer. The slice is one for such a
+// thread since Linux 6.12, and ignored before. Straight to the kernel: glibc has no function for
+// it.
+void own_thread_be_modest(void)
+{
+    struct attributes attributes;
+    int saved = errno;
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) == 0 &&
+        attributes.policy != SCHED_IDLE) {
+        attributes.size = sizeof(attributes);
+        attributes.policy = SCHED_BATCH;
+        attributes.priority = 0;
+        attributes.flags &= RESET_ON_FORK;
+        attributes.runtime = SLICE_NS;
+        syscall(SYS_sched_setattr, 0, &attributes, 0);
+    }
+    errno = saved;
 }

@@ -18,6 +18,7 @@ static int forget_environment(void **state)
     unsetenv("TASKPROF_HOSTS");
     unsetenv("TASKPROF_MAX_CONNECTIONS");
     unsetenv("TASKPROF_CLIENT_TIMEOUT");
+    unsetenv("TASKPROF_WARM_UP");
     return 0;
 }
 
@@ -57,6 +58,23 @@ static void off_starts_no_endpoint(void **state)
     options.http = "off";
     assert_int_equal(options_read(&options, &settings, error), 0);
     assert_true(settings.off);
+}
+
+static void symbols_are_warmed_up_unless_that_is_switched_off(void **state)
+{
+    struct taskprof_options options = TASKPROF_OPTIONS_INIT;
+    (void)state;
+    assert_int_equal(options_read(&options, &settings, error), 0);
+    assert_true(settings.warm_up);
+    options.warm_up = "off";
+    assert_int_equal(options_read(&options, &settings, error), 0);
+    assert_false(settings.warm_up);
+    setenv("TASKPROF_WARM_UP", "off", 1);
+    assert_int_equal(options_read(NULL, &settings, error), 0);
+    assert_false(settings.warm_up);
+    options.warm_up = "on";
+    assert_int_equal(options_read(&options, &settings, error), 0);
+    assert_true(settings.warm_up);
 }
 
 static void bad_addresses_are_named_with_what_would_be_right(void **state)
@@ -131,7 +149,7 @@ static void bad_environment_values_are_named(void **state)
         {"TASKPROF_HTTP", "nowhere"},         {"TASKPROF_HOSTS", "http://x"},
         {"TASKPROF_MAX_CONNECTIONS", "0"},    {"TASKPROF_MAX_CONNECTIONS", "1025"},
         {"TASKPROF_MAX_CONNECTIONS", "many"}, {"TASKPROF_CLIENT_TIMEOUT", "0"},
-        {"TASKPROF_CLIENT_TIMEOUT", "30s"},
+        {"TASKPROF_CLIENT_TIMEOUT", "30s"},   {"TASKPROF_WARM_UP", "1"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         forget_environment(state);
@@ -162,6 +180,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_form_of_address_is_understood, forget_environment),
         cmocka_unit_test_setup(off_starts_no_endpoint, forget_environment),
+        cmocka_unit_test_setup(symbols_are_warmed_up_unless_that_is_switched_off,
+                               forget_environment),
         cmocka_unit_test_setup(bad_addresses_are_named_with_what_would_be_right,
                                forget_environment),
         cmocka_unit_test_setup(options_come_before_the_environment_and_that_before_defaults,

@@ -67,12 +67,17 @@ struct taskprof_options {
     // that waits on them are shown as channel operations (docs/channels-file.md). What is wrong
     // with it does not fail the start: the index page and channel?debug=1 tell it. Default: none.
     const char *channels;
+
+    // TASKPROF_WARM_UP. "on": a thread reads, in the background and at once, the symbols of the
+    // program and the C library, some 10 MiB in memory, so that the first profile need not wait for
+    // them. "off": the first profile reads them. Default "on".
+    const char *warm_up;
 };
 
 // Without designators, which C++ knows only since C++20.
-#define TASKPROF_OPTIONS_INIT                                               \
-    {                                                                       \
-        sizeof(struct taskprof_options), NULL, NULL, 0, 0, NULL, 0, 0, NULL \
+#define TASKPROF_OPTIONS_INIT                                                     \
+    {                                                                             \
+        sizeof(struct taskprof_options), NULL, NULL, 0, 0, NULL, 0, 0, NULL, NULL \
     }
 
 // Starts the profiler and its endpoint. `options` may be NULL. Nothing is printed.
