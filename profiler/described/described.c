@@ -5,6 +5,7 @@
 #include "profiler/base/memory.h"
 #include "profiler/base/own_fd.h"
 #include "profiler/described/evidence.h"
+#include "profiler/described/glib.h"
 #include "profiler/described/instances.h"
 #include "profiler/described/problems.h"
 #include "profiler/tasks/fork.h"
@@ -156,7 +157,9 @@ static void answer(struct described_file *types, const struct inquiry *inquiry)
 {
     struct evidence evidence = {0};
     struct inquiry_answer answer = {0};
-    enum evidence_result result = evidence_find(types, inquiry, &evidence);
+    enum evidence_result result = glib_find(inquiry, &evidence);
+    if (result == EVIDENCE_NO && types->count)
+        result = evidence_find(types, inquiry, &evidence);
     bool yes = result == EVIDENCE_YES && instances_get(evidence.layout, evidence.base,
                                                        &answer.channel_slot, &answer.channel_id);
     answer.side = evidence.side;
@@ -212,21 +215,24 @@ static bool join(void)
     return !joinable;
 }
 
-static int start_locked(const char *path)
+static int start_locked(const char *path, bool has_glib)
 {
     // Kept for ever: a channel may be read by its description at any time.
     struct described_file *types = memory_map(sizeof(*types));
-    int error = types ? problems_begin(path) : -ENOMEM;
+    int error = types ? problems_begin(path ? path : "") : -ENOMEM;
     if (error)
         return error;
     if (!join()) {
         problems_add(PROBLEM_LINE, 0, "can't be used: the thread of the last start is stuck");
         return 0;
     }
-    read_file(types, path);
-    if (!types->count)
+    if (path && *path)
+        read_file(types, path);
+    if (!types->count && !has_glib) {
+        memory_unmap(types, sizeof(*types));
         return 0;
-    problems_reading(true);
+    }
+    problems_reading(types->count != 0);
     atomic_store_explicit(&stopping, false, memory_order_relaxed);
     atomic_store_explicit(&left, 0, memory_order_relaxed);
     inquiry_open(instances_sweep);
@@ -243,8 +249,9 @@ int described_start(const char *path)
     int result = 0;
     fork_child_hook(described_after_fork);
     lock_acquire(&control);
-    if (path && *path)
-        result = start_locked(path);
+    bool has_glib = glib_is_loaded();
+    if ((path && *path) || has_glib)
+        result = start_locked(path, has_glib);
     lock_release(&control);
     errno = saved;
     return result;

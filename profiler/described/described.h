@@ -3,9 +3,10 @@
 
 #pragma once
 
-// Reads the descriptions and starts the thread that finds their types. What is wrong with the file
-// does not fail the start: problems_write tells it. 0, or a negative errno when there can be no
-// thread or no memory. NULL and "": there is no file, and nothing is started.
+// Reads the descriptions and starts the thread that finds their types, and GLib's queues if GLib is
+// loaded by now. What is wrong with the file does not fail the start: problems_write tells it. 0,
+// or a negative errno when there can be no thread or no memory. NULL and "": there is no file, and
+// without GLib nothing is started.
 int described_start(const char *path);
 
 // Stops it; what was found is in no profile any more.

@@ -1,8 +1,7 @@
 #include "profiler/described/evidence.h"
 
-#include "profiler/base/safe_read.h"
 #include "profiler/described/code.h"
-#include "profiler/tasks/task.h"
+#include "profiler/described/held.h"
 
 #include <dwarf.h>
 #include <string.h>
@@ -10,50 +9,7 @@
 enum {
     FRAMES_MAX = 12, // looked at, of code without DWARF too (the C library, wrappers) …
     KNOWN_MAX = 5,   // … and of code with DWARF
-    STACK_BYTES = 8192,
-    LOCAL_BYTES = 65536, // above the stack pointer: an object here may be a local variable
 };
-
-// A task's registers and the top of its stack, of one instant.
-struct held {
-    uintptr_t sp;
-    size_t count;
-    uintptr_t words[ARCH_SAVED + STACK_BYTES / sizeof(uintptr_t)];
-};
-
-static bool read_held(const struct inquiry *inquiry, struct held *ret)
-{
-    struct taskprof_task *task = slab_at(&task_slab, inquiry->task_slot);
-    struct park_record record;
-    if (!task || !task_pin(task))
-        return false;
-    bool parked = park_read(task, &record) && record.seq == inquiry->seq;
-    task_unpin(task);
-    if (!parked)
-        return false;
-    memcpy(ret->words, record.regs.saved, sizeof(record.regs.saved));
-    ret->sp = record.regs.sp;
-    ssize_t got = safe_read(ret->sp, ret->words + ARCH_SAVED, STACK_BYTES);
-    // The kernel read the stack before this look: a system call lies between.
-    if (got < 0 || atomic_load_explicit(&task->seq, memory_order_relaxed) != inquiry->seq)
-        return false;
-    ret->count = ARCH_SAVED + (size_t)got / sizeof(uintptr_t);
-    return true;
-}
-
-static bool holds_word(const struct held *held, uintptr_t word)
-{
-    for (size_t i = 0; i < held->count; i++)
-        if (held->words[i] == word)
-            return true;
-    return false;
-}
-
-// A pointer to it, or the thing itself as a local variable.
-static bool holds(const struct held *held, uintptr_t base)
-{
-    return base - held->sp < LOCAL_BYTES || holds_word(held, base);
-}
 
 // What a type has at the place of the object that is waited on.
 struct meeting {
@@ -160,7 +116,7 @@ static bool look_at_field(void *context, const Dwarf_Die *type, uint64_t offset)
         rival->found = rival->own_function && rival->path->steps[0].offset == 0;
     else
         rival->found =
-            holds_word(rival->held, rival->object - offset) && !is_part_of_described(rival, offset);
+            held_word(rival->held, rival->object - offset) && !is_part_of_described(rival, offset);
     return !rival->found;
 }
 
@@ -209,7 +165,7 @@ struct search {
 static bool read_once(struct search *search)
 {
     if (!search->has_held && !search->later) {
-        search->has_held = read_held(search->inquiry, &search->held);
+        search->has_held = held_read(search->inquiry, &search->held);
         search->later = !search->has_held;
     }
     return search->has_held;
@@ -275,7 +231,7 @@ static void try_layout(struct search *search, unsigned frame, uint32_t descripti
             continue;
         }
         uintptr_t base = search->inquiry->object - path->steps[0].offset;
-        if (holds(&search->held, base) && !rivals(search, frame, description, path))
+        if (held_object(&search->held, base) && !rivals(search, frame, description, path))
             add_found(search, layout, base, role);
     }
 }

@@ -80,6 +80,8 @@ int layout_read(const struct layout *layout, uintptr_t base, struct channel_read
         return -EFAULT;
     if (length != TASKPROF_UNKNOWN && capacity != TASKPROF_UNKNOWN && length > capacity)
         return -EFAULT;
+    if (layout->makes_sense && !layout->makes_sense(base))
+        return -EFAULT;
     *ret = (struct channel_reading){.length = length, .capacity = capacity, .closed = closed != 0};
     return 0;
 }

@@ -26,6 +26,7 @@ struct layout {
     const struct description *description;
     uint64_t size; // of the type; bytes
     struct layout_path paths[ROLES];
+    bool (*makes_sense)(uintptr_t base); // what else must be so of such an object; NULL: nothing
 };
 
 // Whether a wait's object lies inside of the type itself, at paths[role].steps[0].offset.

@@ -166,6 +166,23 @@ bool elf_symbols_find(const struct elf_symbols *symbols, uint64_t address, struc
     return true;
 }
 
+bool elf_symbols_named(const struct elf_symbols *symbols, const char *name, uint64_t *ret_low,
+                       uint64_t *ret_high)
+{
+    const struct range *ranges = ranges_of(&symbols->ranges);
+    size_t length = strlen(name);
+    for (size_t i = 0; i < ranges_count(&symbols->ranges); i++) {
+        const char *known = (const char *)symbols->strings.data + ranges[i].item;
+        if (ranges[i].low != ranges[i].origin || strncmp(known, name, length) != 0 ||
+            (known[length] && known[length] != '@'))
+            continue;
+        *ret_low = ranges[i].low;
+        *ret_high = ranges[i].high;
+        return true;
+    }
+    return false;
+}
+
 void elf_symbols_release(struct elf_symbols *symbols)
 {
     buffer_release(&symbols->ranges);

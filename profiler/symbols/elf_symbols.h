@@ -30,6 +30,11 @@ int elf_symbols_load_image(const struct mapping *mapping, struct elf_symbols *re
 // The function at an address of the file. false: none.
 bool elf_symbols_find(const struct elf_symbols *symbols, uint64_t address, struct elf_symbol *ret);
 
+// The code of a function by its name: [*ret_low, *ret_high), addresses of the file. false: none of
+// that name.
+bool elf_symbols_named(const struct elf_symbols *symbols, const char *name, uint64_t *ret_low,
+                       uint64_t *ret_high);
+
 void elf_symbols_release(struct elf_symbols *symbols);
 
 // For the loaders: a symbol table and where it is from.
