@@ -236,13 +236,25 @@ static int open_dwarf(struct binary *binary)
     return error;
 }
 
+// What is below every stack, and what wrapped the wait: neither speaks of a program's queues, and
+// the C library's DWARF is long.
+static bool is_beneath(const char *path)
+{
+    static const char *const names[] = {"/libc.so.", "/ld-linux", "/libtaskprof"};
+    const char *name = strrchr(path, '/');
+    for (size_t i = 0; name && i < sizeof(names) / sizeof(*names); i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
 bool binary_open(struct binary *binary, struct described_file *file)
 {
     if (binary->opened)
         return binary->image.dwarf != NULL;
     binary->opened = true;
     layouts_of = file;
-    if (open_dwarf(binary) != 0)
+    if (is_beneath(binary->mapping.path) || open_dwarf(binary) != 0)
         return false;
     struct index index = {.visit = {.entry = index_entry},
                           .file = file,
