@@ -15,7 +15,7 @@ static void each_watched(int epoll, int (*each)(int fd))
 {
     char path[48];
     char text[2048];
-    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", epoll);
+    snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", epoll);
     int info = own_fd(open(path, O_RDONLY | O_CLOEXEC));
     ssize_t got = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
     if (info >= 0)

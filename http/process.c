@@ -18,7 +18,7 @@ void profile_cmdline(const struct http_request *request, const char *query,
     ssize_t got = -1;
     (void)request;
     (void)query;
-    int fd = own_fd(open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
+    int fd = own_fd(open("/proc/thread-self/cmdline", O_RDONLY | O_CLOEXEC));
     if (fd >= 0) {
         char *into;
         while ((into = buffer_reserve(out, 4096)) && (got = read(fd, into, 4096)) > 0)

@@ -8,10 +8,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-// Bare system calls: open, pread and close are cancellation points, and may be wrapped.
+// Through the calling thread, here and wherever else /proc is read: the process's own number is
+// that of its main thread, and one that has left by pthread_exit has no memory, no maps and no
+// files. Bare system calls: open, pread and close are cancellation points, and may be wrapped.
 static ssize_t read_through_proc(uintptr_t address, void *into, size_t length)
 {
-    int fd = own_fd((int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC));
+    int fd =
+        own_fd((int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/mem", O_RDONLY | O_CLOEXEC));
     if (fd < 0)
         return -errno;
     ssize_t got = syscall(SYS_pread64, fd, into, length, address);
@@ -27,7 +30,7 @@ ssize_t safe_read(uintptr_t address, void *into, size_t length)
     int saved = errno;
     struct iovec local = {.iov_base = into, .iov_len = length};
     struct iovec remote = {.iov_base = (void *)address, .iov_len = length};
-    ssize_t got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+    ssize_t got = process_vm_readv(gettid(), &local, 1, &remote, 1, 0);
     if (got < 0)
         got = errno == EFAULT ? -EFAULT : read_through_proc(address, into, length);
     errno = saved;
@@ -46,7 +49,7 @@ ssize_t safe_read_parts(const struct safe_read_part *parts, unsigned count)
         remote[i] =
             (struct iovec){.iov_base = (void *)parts[i].address, .iov_len = parts[i].length};
     }
-    ssize_t got = process_vm_readv(getpid(), local, count, remote, count, 0);
+    ssize_t got = process_vm_readv(gettid(), local, count, remote, count, 0);
     if (got < 0)
         got = -errno;
     errno = saved;

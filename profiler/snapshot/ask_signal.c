@@ -73,7 +73,7 @@ answer(int number, siginfo_t *info, void *context)
     // By the kernel: the stack may end before the copy does.
     struct iovec local = {.iov_base = mine->copy, .iov_len = ASK_STACK};
     struct iovec remote = {.iov_base = (void *)mine->regs.sp, .iov_len = ASK_STACK};
-    long got = syscall(SYS_process_vm_readv, (long)getpid(), &local, 1L, &remote, 1L, 0L);
+    long got = syscall(SYS_process_vm_readv, (long)gettid(), &local, 1L, &remote, 1L, 0L);
     mine->length = got > 0 ? (size_t)got : 0;
     errno = saved;
     atomic_store_explicit(&mine->state, state - ASKED + ANSWERED, memory_order_release);

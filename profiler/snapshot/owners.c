@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FIRST_CANDIDATES = 64 };
 
@@ -191,6 +192,14 @@ static bool reads_the_same(const struct snapshot_lock *lock, const struct lock_s
     return now.holding == before->holding && now.tid == before->tid;
 }
 
+// A main thread that left by pthread_exit stays in the kernel's lists until the process ends.
+static bool is_there(const struct owning *owning, pid_t tid)
+{
+    struct proc_thread thread;
+    return proc_thread_exists(tid) &&
+           (tid != getpid() || proc_thread_look(owning->collector->proc, tid, &thread) != -ESRCH);
+}
+
 static void name_holder(struct owning *owning, size_t number)
 {
     struct snapshot_lock *lock = &owning->snapshot->locks[number];
@@ -202,7 +211,7 @@ static void name_holder(struct owning *owning, size_t number)
     if (state->holding != LOCK_BY_TID)
         return;
     lock->owner_tid = state->tid;
-    if (proc_thread_exists(state->tid)) {
+    if (is_there(owning, state->tid)) {
         uint32_t slot = table_get(&owning->collector->registered, (uint64_t)state->tid);
         lock->holder = LOCK_HELD_BY_THREAD;
         lock->owner_slot = slot != TABLE_NONE ? slot : SLOT_IS_TID | (uint32_t)state->tid;

@@ -29,7 +29,7 @@ static bool is_mapped(const struct elf_file *file, const struct mapping *mapping
 
 int elf_find_mapped(const struct mapping *mapping, struct elf_file *ret)
 {
-    const char *const paths[] = {mapping->path, "/proc/self/exe"};
+    const char *const paths[] = {mapping->path, "/proc/thread-self/exe"};
     int result = -ENOENT;
     for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
         if (paths[i][0] != '/')

@@ -154,7 +154,8 @@ int proc_maps_each(bool (*each)(void *context, const struct proc_map *map), void
     if (!text)
         return -ENOMEM;
     int saved = errno;
-    int fd = own_fd((int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC));
+    int fd =
+        own_fd((int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/maps", O_RDONLY | O_CLOEXEC));
     int error = fd < 0 ? -errno : read_all(fd, text, each, context);
     if (fd >= 0)
         own_fd_close(fd);

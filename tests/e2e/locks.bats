@@ -124,6 +124,12 @@ all_wait() {
     shows '' '1 abandoned lock'
 }
 
+@test "a mutex left locked by a main thread that has ended is named, too" {
+    start main_left
+    eventually shows 'goroutine?debug=2' '^# ABANDONED LOCK: the mutex 0x[0-9a-f]+ is locked by thread [0-9]+, which has ended; 1 task waits for it$'
+    grep -qE '^#   goroutine [0-9]+ \("heir", tid [0-9]+\) has waited ' "$body"
+}
+
 @test "who waits with a time limit is in no deadlock, but the owners are named" {
     start timed
     eventually all_wait 2

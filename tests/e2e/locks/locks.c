@@ -247,15 +247,34 @@ static void own(void)
     start("own", wait_for_own, (void *)16); // nothing is there
 }
 
+static bool main_leaves;
+
+static void main_left(void)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&mutex);
+    start("heir", wait_for_it, &mutex);
+    main_leaves = true;
+}
+
+static void *stay(void *argument)
+{
+    char byte;
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        continue;
+    _exit(0);
+    return argument;
+}
+
 static pthread_mutex_t before_fork = PTHREAD_MUTEX_INITIALIZER;
 
 static const struct {
     const char *name;
     void (*run)(void);
 } scenarios[] = {
-    {"ab_ba", ab_ba},         {"ring", ring},   {"self", self},
-    {"abandoned", abandoned}, {"timed", timed}, {"held", held},
-    {"rwlocks", rwlocks},     {"c11", c11},     {"own", own},
+    {"ab_ba", ab_ba}, {"ring", ring},           {"self", self},       {"abandoned", abandoned},
+    {"timed", timed}, {"held", held},           {"rwlocks", rwlocks}, {"c11", c11},
+    {"own", own},     {"main_left", main_left},
 };
 
 int main(int argc, char **argv)
@@ -280,8 +299,9 @@ int main(int argc, char **argv)
                 scenarios[s].run();
     printf("%s\n", taskprof_address());
     fflush(stdout);
-    char byte;
-    while (read(STDIN_FILENO, &byte, 1) > 0)
-        continue;
-    _exit(0);
+    if (main_leaves) {
+        start("stay", stay, NULL);
+        pthread_exit(NULL);
+    }
+    stay(NULL);
 }
