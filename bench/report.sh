@@ -11,6 +11,11 @@ median() {
         END { if (n) printf "%.12g", (value[int((n + 1) / 2)] + value[int(n / 2) + 1]) / 2 }'
 }
 
+# lowest FILE KEY: of the values of all lines "KEY VALUE"; nothing when there are none.
+lowest() {
+    awk -v key="$2" '$1 == key && (!n++ || $2 < least) { least = $2 } END { if (n) print least }' "$1"
+}
+
 # certainty FILE KEY: "LOW HIGH", between which the true median of such values lies, 19 times of 20;
 # for dozens of values at least.
 certainty() {

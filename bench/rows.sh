@@ -286,6 +286,33 @@ row_park() {
 beside it, $(span "$(median "$into" alone_ns)") alone"
 }
 
+# What a call that doesn't block costs more with the library preloaded. The program is the same file,
+# and has nothing of taskprof in it.
+row_preload() {
+    local into=$work/calls why='' i call with without
+    local -A words=([lock]="pthread_mutex_lock + unlock, uncontended"
+        [semaphore]="sem_post + sem_wait" [read]="read of a byte" [write]="write of a byte"
+        [recv_dontwait]="recv with MSG_DONTWAIT" [poll_now]="poll with timeout 0"
+        [epoll_now]="epoll_wait with timeout 0")
+    : >"$into.without"
+    : >"$into.with"
+    for ((i = 1; i <= runs; i++)); do
+        progress "calls with the library preloaded, run $i of $runs"
+        run "$into.without" "$bin/calls" || why=$(last_words "$into.without.err")
+        run "$into.with" env LD_PRELOAD="$build/preload/libtaskprof_preload.so" \
+            TASKPROF_HTTP=127.0.0.1:0 "$bin/calls" || why=$(last_words "$into.with.err")
+        grep -q '^taskprof: http://' "$into.with.err" || why="the library was not preloaded"
+    done
+    for call in lock semaphore read write recv_dontwait poll_now epoll_now; do
+        # The lowest: what else the machine does only ever adds, and more than what is measured.
+        without=$(lowest "$into.without" "${call}_ns")
+        with=$(lowest "$into.with" "${call}_ns")
+        report row preload what "${words[$call]}, preloaded: slower by" unit ns \
+            ours "$(compute "${with:-0} - ${without:-0}")" need_max 10 refused "$why" \
+            note "$(span "${with:-0}") with, $(span "${without:-0}") without"
+    done
+}
+
 row_handoff() {
     local into=$work/handoffs why='' where plain parks low high
     progress "hand-offs"

@@ -6,8 +6,8 @@
 #     bench/run.sh --rows first,next
 #
 #   --runs N      runs a row takes its medians of; 5 unless told, 3 with --quick
-#   --rows LIST   these rows alone: park, handoff, first, next, stall, dump, threads, channels,
-#                 memory, symbols, encode
+#   --rows LIST   these rows alone: park, preload, handoff, first, next, stall, dump, threads,
+#                 channels, memory, symbols, encode
 #   --quick       smaller sizes; the numbers to reach are those of the full ones
 #   --growth      instead of the rows, what a snapshot costs by number of tasks, of different
 #                 stacks, and of tasks that changed
@@ -23,7 +23,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build/bench
 bin=$build/bench
-all_rows="park handoff first next stall dump threads channels memory symbols encode"
+all_rows="park preload handoff first next stall dump threads channels memory symbols encode"
 rows=$all_rows
 runs=
 quick=false

@@ -98,7 +98,9 @@ static void object(struct buffer *out, const struct snapshot *snapshot,
         group->reason == TASKPROF_SELECT || (!group->object && group->count == 1))
         return;
     buffer_string(out, "# waits on: ");
-    if (group->object) {
+    if (words_fd(group->object) >= 0) {
+        buffer_printf(out, "file descriptor %d", words_fd(group->object));
+    } else if (group->object) {
         buffer_string(out, "0x");
         buffer_hex(out, group->object);
         const struct snapshot_lock *lock = snapshot_find_lock(snapshot, group->object);

@@ -158,6 +158,9 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
         number_label(out, &separator, "deadlock", wait->deadlock + 1ull);
     if (!here)
         label(out, &separator, "ended", "since the snapshot");
+    int fd = here && !group->channel_class ? words_fd(details->object) : -1;
+    if (fd >= 0)
+        number_label(out, &separator, "fd", (unsigned long long)fd);
     if (channel && channel->reading.length >= 0)
         number_label(out, &separator, "len", (unsigned long long)channel->reading.length);
     if (here && details->name[0]) {
@@ -166,7 +169,7 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
         label(out, &separator, "name", name);
     }
     // Which of many mutexes, say. A channel has its name.
-    if (here && details->object && !group->channel_class) {
+    if (here && details->object && fd < 0 && !group->channel_class) {
         char object[32];
         snprintf(object, sizeof(object), "0x%zx", (size_t)details->object);
         label(out, &separator, "object", object);

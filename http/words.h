@@ -17,6 +17,13 @@ void words_span(struct buffer *out, uint64_t ns);
 // "2026-01-31T23:59:59.123Z". Not gmtime_r: its first call reads a file and allocates.
 void words_instant(struct buffer *out, uint64_t realtime_ns);
 
+// The file descriptor that an object of a wait stands for (TASKPROF_FD), or -1. No object lies that
+// low: Linux gives the first 64 KiB of addresses to nobody.
+static inline int words_fd(uintptr_t object)
+{
+    return object > 0 && object < 1 << 16 ? (int)object - 1 : -1;
+}
+
 // In double quotes, as JSON and Go both read it. What is not UTF-8 becomes U+FFFD. "]" is written
 // as an escape: parsers of Go's dumps take the first one for the end of the header.
 void words_quoted(struct buffer *out, const char *text);

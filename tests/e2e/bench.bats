@@ -63,7 +63,7 @@ SCRIPT
 
 @test "a wrong option is refused, and says what would be right" {
     run -2 --separate-stderr "$bench" --rows park,nonsense
-    [[ $stderr == *"there is no row 'nonsense'; there are: park handoff first"* ]]
+    [[ $stderr == *"there is no row 'nonsense'; there are: park preload handoff first"* ]]
     run -2 --separate-stderr "$bench" --runs 0
     [[ $stderr == *"--runs 0: must be a number from 1"* ]]
     run -2 --separate-stderr "$bench" --nonsense

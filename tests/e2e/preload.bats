@@ -84,6 +84,9 @@ tasks_of() {
   [ "$calls" -ge 70 ]
   diff <(sort "$BATS_TEST_TMPDIR/wanted") <(grep blocked_in_ "$BATS_TEST_TMPDIR/tasks" | sort)
   ! grep 'came back' "$out"
+  # What a call on a file descriptor waits on is that.
+  [ "$(grep -c '^goroutine .*"fd": "[0-9]*"' "$BATS_TEST_TMPDIR/dump")" -ge 25 ]
+  grep -q '^goroutine 1 \[IO wait labels:{"fd": "0", ' "$BATS_TEST_TMPDIR/dump"
   # And each with the thread that created it.
   [ "$(grep -c '^created by launch in goroutine 1' "$BATS_TEST_TMPDIR/dump")" = "$calls" ]
 }

@@ -64,7 +64,7 @@ const char *taskprof_reason_text(enum taskprof_reason reason);
 // NULL for none): only its address is kept, it is never read.
 void taskprof_park(enum taskprof_reason reason, const void *object);
 
-// A file descriptor as an object: dumps show it as a number.
+// A file descriptor as an object: dumps show its number, up to 65534.
 #define TASKPROF_FD(fd) ((const void *)((uintptr_t)(unsigned)(fd) + 1))
 
 // The same for a call that may or may not block (a read, a poll): cheaper, and counted as a wait
