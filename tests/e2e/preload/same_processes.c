@@ -66,8 +66,11 @@ static void others(void)
     pid_t child;
     int status = 0;
     fflush(stdout);
-    SAY(posix_spawnp(&child, "sh", NULL, NULL, list, variables));
-    SAY(status_of(child));
+    // The line of the child's comes before any of ours.
+    int spawned = posix_spawnp(&child, "sh", NULL, NULL, list, variables);
+    int code = status_of(child);
+    SAY(spawned);
+    SAY(code);
     SAY(WEXITSTATUS(system("exit 3")));
     FILE *pipe = popen("echo from a pipe", "r");
     char line[64] = "";
