@@ -21,10 +21,13 @@ packages_of() {
         ;;
     tests) # unit and end-to-end tests, with the programs that check the library's output
         echo bats libcmocka-dev elfutils binutils gdb g++ jq curl golang-go file \
-            golang-github-google-pprof-dev protobuf-compiler libst-dev panicparse
+            golang-github-google-pprof-dev protobuf-compiler libst-dev panicparse libglib2.0-dev \
+            strace iproute2 procps memcached libmemcached-tools redis-server redis-tools varnish \
+            mosquitto mosquitto-clients unbound ldnsutils libjemalloc2 libtcmalloc-minimal4
         ;;
     bench) # bench/run.sh: what taskprof is compared with, and what reads its output
-        echo golang-go golang-github-google-pprof-dev elfutils binutils gdb libglib2.0-dev curl jq
+        echo golang-go golang-github-google-pprof-dev elfutils binutils gdb libglib2.0-dev curl \
+            jq memcached libmemcached-tools redis-server redis-tools
         ;;
     ci) # checks of the source, sanitizers, the other architecture
         echo clang libclang-rt-14-dev clang-format clang-tidy shellcheck git gcc-aarch64-linux-gnu \
@@ -83,7 +86,36 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=
+clean_up() {
+    rm -f "$log"
+    # shellcheck disable=SC2086 # empty for root
+    [ -z "$policy" ] || $as_root rm -f "$policy"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+# Servers are for the tests to start, on ports of their own: installing them starts none. That is
+# asked of this file, where there is none yet (see invoke-rc.d(8)).
+start_no_service() {
+    [ -e /usr/sbin/policy-rc.d ] && return
+    policy=/usr/sbin/policy-rc.d
+    # shellcheck disable=SC2086 # empty for root
+    printf '#!/bin/sh\nexit 101\n' | $as_root install -m 755 /dev/stdin "$policy"
+}
+# Nor when the machine starts again; a server that was there before is left as it was.
+enable_no_service() {
+    command -v systemctl >/dev/null || return 0
+    for package in $missing; do
+        case $package in
+        memcached | redis-server | mosquitto | unbound) services=$package ;;
+        varnish) services="varnish varnishncsa" ;;
+        *) continue ;;
+        esac
+        # shellcheck disable=SC2086 # words
+        $as_root systemctl disable $services >"$log" 2>&1 || true
+    done
+}
 run() {
     # No question from debconf or from a changed configuration file; waits for another apt to end.
     # shellcheck disable=SC2086 # empty for root
@@ -101,5 +133,7 @@ say "installing$missing"
 # Lists that are there may still do when there is no network.
 update_failed=
 run update || update_failed=" (and apt-get update had failed: is there a network?)"
+start_no_service
 # shellcheck disable=SC2086 # a list of words
 run install --no-install-recommends $missing || fail "could not install$missing$update_failed"
+enable_no_service
