@@ -213,9 +213,17 @@ timed() {
     echo "$key $(($(date +%s%N) - start))" >>"$into"
 }
 
+# asked FILE KEY URL: as timed, by curl: KEY_ns is its own time from the connection to the last byte,
+# KEY_command_ns the whole command's, curl's start among it.
+asked() {
+    timed "$1" "$2_command_ns" curl -sS --noproxy '*' -o "$1.text" -w '%{time_total}\n' "$3" ||
+        return 1
+    awk -v key="$2_ns" '{ printf "%s %.0f\n", key, $1 * 1e9 }' "$1.out" >>"$1"
+}
+
 # threads_row COUNT KIND
 threads_row() {
-    local count=$1 kind=$2 i why='' pid address process tool
+    local count=$1 kind=$2 i why='' pid address process tool key
     local into=$work/threads-$count-$kind
     declare -A different=()
     : >"$into"
@@ -231,12 +239,12 @@ threads_row() {
             why=$(last_words "$into.err")
             break
         fi
-        timed "$into" taskprof_ns curl -sS --noproxy '*' \
-            "http://$address/debug/pprof/goroutine?debug=2" ||
-            why="taskprof did not end in time"
-        [ -n "$why" ] || why=$(same_threads "$count" "$into.out" taskprof)
-        timed "$into" again_ns curl -sS --noproxy '*' \
-            "http://$address/debug/pprof/goroutine?debug=2" || why="taskprof did not end in time"
+        sleep 1 # nobody looks at a process the moment that it has started
+        for key in taskprof again; do
+            asked "$into" $key "http://$address/debug/pprof/goroutine?debug=2" ||
+                why="taskprof did not end in time"
+            [ -n "$why" ] || why=$(same_threads "$count" "$into.text" taskprof)
+        done
         # Of ten thousand threads once is enough: it takes minutes.
         for tool in eu-stack gdb; do
             if [ -n "$why${different[$tool]-}" ] || { [ "$i" -gt 1 ] && [ "$count" -ge 10000 ]; }; then
@@ -258,7 +266,8 @@ threads_row() {
         report row threads what "$(number "$count") blocked threads ($kind), symbolised text" \
             unit ns ours "$(median "$into" taskprof_ns)" other "$(median "$into" ${tool}_ns)" \
             other_name $tool need_ratio 200 refused "${why:-${different[$tool]-}}" \
-            note "taskprof's next one: $(span "$(median "$into" again_ns)")"
+            note "the whole command $(span "$(median "$into" taskprof_command_ns)"); the next one \
+$(span "$(median "$into" again_ns)"), whole $(span "$(median "$into" again_command_ns)")"
     done
 }
 

@@ -12,6 +12,34 @@
 
 enum { FIRST_TIDS = 256 };
 
+// Whether a thread is where it was said to be. A count of time slices that was taken before that,
+// and is the same now, tells that it did not run in between.
+static bool is_still_there(const struct collector *collector, pid_t tid,
+                           const struct proc_thread *thread)
+{
+    if (thread->timeslices)
+        return proc_thread_timeslices(collector->proc, tid) == thread->timeslices;
+    struct proc_thread again = *thread;
+    return proc_thread_where(collector->proc, tid, &again) == 0 &&
+           again.activity == thread->activity && again.sp == thread->sp && again.pc == thread->pc;
+}
+
+// Reads the stack of a thread that sits in a system call, and notes both; if it went on meanwhile,
+// it runs.
+static void read_stack(struct collector *collector, pid_t tid, struct proc_thread *thread,
+                       struct thread_seen *note)
+{
+    capture_prepare(&collector->capture);
+    capture_in_syscall(&collector->capture, thread->sp, thread->pc);
+    if (!is_still_there(collector, tid, thread)) {
+        thread->activity = TASK_RUNNING;
+        collector->snapshot->moved++;
+        return;
+    }
+    note->stack = capture_keep(&collector->capture);
+    note->syscall = thread->syscall;
+}
+
 int collect_thread(struct collector *collector, pid_t tid, struct collected *ret)
 {
     if (tid == collector->self) { // of itself /proc would say that it reads /proc
@@ -35,30 +63,22 @@ int collect_thread(struct collector *collector, pid_t tid, struct collected *ret
     ret->ran = thread.timeslices != 0;
     if (collector->flags & SNAPSHOT_TASKS)
         thread_names_note(ret->member.id, collector->snapshot->monotonic_ns, thread.name);
+    if (known && known->stack && thread.timeslices && known->timeslices == thread.timeslices) {
+        // It has not run, so it is where it was.
+        thread.activity = TASK_IN_SYSCALL;
+        note.stack = known->stack;
+        note.syscall = known->syscall;
+    } else if (proc_thread_where(collector->proc, tid, &thread) < 0) {
+        return -ESRCH;
+    } else if (thread.activity == TASK_IN_SYSCALL) {
+        read_stack(collector, tid, &thread, &note);
+    }
     ret->key.activity = thread.activity;
+    ret->key.stack = note.stack;
+    ret->key.syscall = note.syscall;
     if (thread.activity == TASK_UNREADABLE && thread.error)
         collector->snapshot->unreadable_error = thread.error;
-    if (thread.activity == TASK_IN_SYSCALL) {
-        ret->key.syscall = thread.syscall;
-        struct proc_thread again;
-        if (known && known->stack && thread.timeslices && known->timeslices == thread.timeslices) {
-            note.stack = known->stack;
-        } else {
-            capture_prepare(&collector->capture);
-            capture_in_syscall(&collector->capture, thread.sp, thread.pc);
-            // The thread may have gone on while it was read. What can be told: whether it did.
-            if (proc_thread_look(collector->proc, tid, &again) < 0 || again.sp != thread.sp ||
-                again.pc != thread.pc || again.timeslices != thread.timeslices) {
-                ret->key.activity = TASK_RUNNING;
-                ret->key.syscall = 0;
-                collector->snapshot->moved++;
-            } else {
-                note.stack = capture_keep(&collector->capture);
-            }
-        }
-        ret->key.stack = note.stack;
-    }
-    if (ret->key.activity == TASK_RUNNING && collector->flags & SNAPSHOT_RUNNING) {
+    if (thread.activity == TASK_RUNNING && collector->flags & SNAPSHOT_RUNNING) {
         ret->key.stack = collect_asked(collector, tid);
         collector->snapshot->unasked += !ret->key.stack;
     }

@@ -87,25 +87,6 @@ static int read_syscall(int directory, pid_t tid, long *ret_number, uint64_t val
     return count == (number < 0 ? 2 : 8) ? count : -EPROTO;
 }
 
-static int look_at_syscall(int directory, pid_t tid, struct proc_thread *ret)
-{
-    uint64_t values[8];
-    long number;
-    int count = read_syscall(directory, tid, &number, values);
-    if (count < 0)
-        return count;
-    if (count == 0) {
-        ret->activity = TASK_RUNNING;
-        return 0;
-    }
-    ret->sp = values[count - 2];
-    ret->pc = values[count - 1];
-    // -1: it waits, but for no call of its own (a page, a debugger): as good as running.
-    ret->activity = number < 0 ? TASK_RUNNING : TASK_IN_SYSCALL;
-    ret->syscall = number < 0 ? 0 : (uint16_t)number;
-    return 0;
-}
-
 int proc_thread_syscall(int directory, pid_t tid, struct proc_syscall *ret)
 {
     uint64_t values[8];
@@ -135,45 +116,63 @@ int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret)
     const char *name = at ? strchr(text, '(') : NULL;
     if (name && name < at && (size_t)(at - name) <= sizeof(ret->name))
         memcpy(ret->name, name + 1, (size_t)(at - name) - 1);
-    char state = 0;
     if (at && at[1] == ' ')
-        state = at[2];
+        ret->state = at[2];
     for (int field = 3; at && field <= 22; field++)
         at = strchr(at + 1, ' ');
     if (at)
         ret->start_ticks = strtoull(at, NULL, 10);
-    if (state == 'Z' || state == 'X')
+    if (ret->state == 'Z' || ret->state == 'X')
         return -ESRCH;
+    ret->timeslices = proc_thread_timeslices(directory, tid);
+    return 0;
+}
 
-    int result = look_at_syscall(directory, tid, ret);
-    if (result == -ESRCH)
-        return -ESRCH;
-    if (result < 0)
-        ret->error = result;
-    if (result < 0 && state) // no word on system calls, but on its state
-        ret->activity = state == 'R' ? TASK_RUNNING : TASK_UNREADABLE;
+uint64_t proc_thread_timeslices(int directory, pid_t tid)
+{
+    char text[128];
     // "ran waited times": the third one counts time slices.
-    got = read_file(directory, tid, "schedstat", text, sizeof(text));
-    if (got > 0 && (at = strchr(text, ' ')) && (at = strchr(at + 1, ' ')))
-        ret->timeslices = strtoull(at, NULL, 10);
+    ssize_t got = directory < 0 ? -1 : read_file(directory, tid, "schedstat", text, sizeof(text));
+    const char *at = got > 0 ? strchr(text, ' ') : NULL;
+    at = at ? strchr(at + 1, ' ') : NULL;
+    return at ? strtoull(at, NULL, 10) : 0;
+}
+
+int proc_thread_where(int directory, pid_t tid, struct proc_thread *thread)
+{
+    uint64_t values[8];
+    long number = 0;
+    if (directory < 0)
+        return 0;
+    int count = read_syscall(directory, tid, &number, values);
+    if (count == -ESRCH)
+        return -ESRCH;
+    // -1: it waits, but for no call of its own (a page, a debugger): as good as running.
+    thread->activity = count > 0 && number >= 0 ? TASK_IN_SYSCALL : TASK_RUNNING;
+    thread->error = count < 0 ? count : 0;
+    if (count < 0 && thread->state != 'R') // no word on system calls, but on its state
+        thread->activity = TASK_UNREADABLE;
+    if (thread->activity != TASK_IN_SYSCALL)
+        return 0;
+    thread->syscall = (uint16_t)number;
+    thread->sp = values[6];
+    thread->pc = values[7];
     return 0;
 }
 
 int proc_thread_sp(int directory, pid_t tid, uintptr_t *ret_sp)
 {
-    struct proc_thread thread = {0};
-    int result = directory < 0 ? -EPERM : look_at_syscall(directory, tid, &thread);
-    if (result < 0)
-        return result;
-    *ret_sp = thread.activity == TASK_IN_SYSCALL ? thread.sp : 0;
-    return 0;
+    struct proc_syscall call;
+    int result = directory < 0 ? -EPERM : proc_thread_syscall(directory, tid, &call);
+    *ret_sp = result == 0 ? call.sp : 0;
+    return result == -EAGAIN ? 0 : result;
 }
 
 bool proc_thread_runs(int directory, pid_t tid)
 {
-    struct proc_thread thread = {0};
-    return look_at_syscall(directory, tid, &thread) == 0 && thread.activity == TASK_RUNNING &&
-           thread.sp == 0;
+    uint64_t values[8];
+    long number;
+    return directory >= 0 && read_syscall(directory, tid, &number, values) == 0;
 }
 
 // The number behind a field's name; 0 where the kernel has no such field.

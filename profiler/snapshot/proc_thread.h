@@ -13,14 +13,16 @@
 
 // A thread as it was a moment ago.
 struct proc_thread {
-    enum task_activity activity; // TASK_RUNNING, TASK_IN_SYSCALL or TASK_UNREADABLE
-    uint16_t syscall;            // of TASK_IN_SYSCALL
-    uintptr_t sp;                // 0: not known (running)
-    uintptr_t pc;
     uint64_t start_ticks; // its start, in clock ticks after boot: tells a reused tid apart
-    int error;            // of TASK_UNREADABLE: a negative errno, 0: not known
     uint64_t timeslices;  // how often it ran; unchanged: it has not run since. 0: not known
     char name[TASKPROF_NAME_SIZE]; // "": not known
+    char state;                    // as ps shows it; 0: not known
+    // Of proc_thread_where.
+    enum task_activity activity; // TASK_RUNNING, TASK_IN_SYSCALL or TASK_UNREADABLE
+    int error;                   // of TASK_UNREADABLE: a negative errno, 0: not known
+    uint16_t syscall;            // of TASK_IN_SYSCALL, like the next two
+    uintptr_t sp;
+    uintptr_t pc;
 };
 
 // /proc/self/task, for the calls below; -errno where a sandbox hides it. To be closed by the
@@ -30,8 +32,14 @@ int proc_threads_open(void);
 // The process's tids into `into`, at most `max`; how many there are, or a negative errno.
 ssize_t proc_threads_list(int directory, pid_t *into, size_t max);
 
-// Looks at one thread. 0; -ESRCH: it is gone.
+// Looks at one thread: all but where it is. 0; -ESRCH: it is gone.
 int proc_thread_look(int directory, pid_t tid, struct proc_thread *ret);
+
+// How often it ran, anew; 0: not known.
+uint64_t proc_thread_timeslices(int directory, pid_t tid);
+
+// Fills in what it does and where. 0; -ESRCH: it is gone.
+int proc_thread_where(int directory, pid_t tid, struct proc_thread *thread);
 
 // Its sp, if it sits in a system call; 0 if it runs. -ESRCH: it is gone. -EPERM or the like: that
 // can't be told.

@@ -12,8 +12,9 @@ struct thread_seen {
     pid_t tid;
     uint64_t start_ticks;
     uint64_t timeslices;
-    uint64_t id; // for a thread without a slot
-    stack_id stack;
+    uint64_t id;    // for a thread without a slot
+    stack_id stack; // of one that sat in a system call: where, and in which
+    uint16_t syscall;
 };
 
 struct threads_seen {

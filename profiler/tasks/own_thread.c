@@ -2,6 +2,7 @@
 
 #include "profiler/base/lock.h"
 #include "profiler/tasks/task.h"
+#include "profiler/unwind/unwind.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -38,6 +39,7 @@ static void *begin(void *argument)
     void *(*run)(void *) = start->run;
     void *run_argument = start->argument;
     task_mark_own(start->name);
+    unwind_own_stack((uintptr_t)__builtin_frame_address(0) - STACK_BYTES / 2);
     // Release: pairs with the creator's acquire. The address alone is used after this: a wake of a
     // futex that is not there any more wakes nobody.
     atomic_store_explicit(&start->marked, 1, memory_order_release);

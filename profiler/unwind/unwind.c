@@ -154,6 +154,12 @@ static uintptr_t top_of(uintptr_t sp)
     return high;
 }
 
+void unwind_own_stack(uintptr_t low)
+{
+    own_stack.low = low;
+    own_stack.high = (uintptr_t)__builtin_thread_pointer() & -(uintptr_t)sizeof(uintptr_t);
+}
+
 stack_id unwind_here(const struct arch_regs *regs, uintptr_t high)
 {
     struct unwind_view view = {.low = regs->sp, .high = high ? high : top_of(regs->sp)};

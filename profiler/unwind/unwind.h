@@ -32,5 +32,9 @@ unsigned unwind(const struct arch_regs *regs, unsigned known, bool pc_is_exact,
 // known (it is then looked up; that may cost a system call the first time).
 stack_id unwind_here(const struct arch_regs *regs, uintptr_t high);
 
+// For a thread that knows its stack: all from `low` up to its descriptor. The others are looked up
+// when first needed, in all mappings of the process.
+void unwind_own_stack(uintptr_t low);
+
 // In the child of a fork: locks that a thread of the parent held are free again.
 void unwind_after_fork(void);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <taskprof/taskprof.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -238,6 +240,61 @@ static void a_thread_that_never_called_the_library_is_counted_with_its_system_ca
     close(release[1]);
 }
 
+// A stranger that goes from one call to another when it is told to.
+static int steps[2];
+
+static __attribute__((noinline)) void first_call(void)
+{
+    char byte;
+    assert_int_equal(read(steps[0], &byte, 1), 1);
+    __asm__ volatile("" ::: "memory");
+}
+
+static __attribute__((noinline)) void second_call(void)
+{
+    char byte;
+    assert_int_equal(recv(steps[0], &byte, 1, 0), 1);
+    __asm__ volatile("" ::: "memory");
+}
+
+static void *goes_on(void *unused)
+{
+    (void)unused;
+    first_call();
+    second_call();
+    return NULL;
+}
+
+// The system call of the thread that waits in this function; -1: none does.
+static int call_of(const void *function)
+{
+    struct snapshot *snapshot = take(0, 0);
+    const struct snapshot_group *group = group_of(snapshot, TASK_IN_SYSCALL, 0, function);
+    int number = group ? group->syscall : -1;
+    snapshot_free(snapshot);
+    return number;
+}
+
+static void a_thread_outside_any_park_is_shown_where_it_is_now_and_not_where_it_was(void **state)
+{
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, steps), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, goes_on, NULL), 0);
+    eventually(call_of(first_call) == SYS_read);
+    for (int i = 0; i < 3; i++) // it is known, and has not run
+        assert_int_equal(call_of(first_call), SYS_read);
+    assert_int_equal(write(steps[1], "x", 1), 1);
+    eventually(call_of(second_call) == SYS_recvfrom);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(call_of(second_call), SYS_recvfrom);
+    assert_int_equal(write(steps[1], "x", 1), 1);
+    pthread_join(thread, NULL);
+    eventually(call_of(second_call) == -1);
+    close(steps[0]);
+    close(steps[1]);
+}
+
 // A coroutine of the simplest kind: two contexts and a switch.
 static ucontext_t outside, inside;
 static taskprof_task *fiber;
@@ -423,6 +480,7 @@ int main(void)
         cmocka_unit_test(blocked_threads_form_one_group_with_their_reason_stack_and_waits),
         cmocka_unit_test(a_call_is_a_wait_only_while_it_blocks),
         cmocka_unit_test(a_thread_that_never_called_the_library_is_counted_with_its_system_call),
+        cmocka_unit_test(a_thread_outside_any_park_is_shown_where_it_is_now_and_not_where_it_was),
         cmocka_unit_test(a_parked_coroutine_is_unwound_on_its_own_stack),
         cmocka_unit_test(
             a_wait_on_a_described_queues_condition_variable_is_a_receive_on_that_queue),
