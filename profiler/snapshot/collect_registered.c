@@ -268,7 +268,7 @@ static const struct taskprof_task *slot_ahead(uint32_t slot, uint32_t high)
 
 // Fetches what the pass will need of the slots ahead. The stacks of a million coroutines are in no
 // cache: without this, each one is waited for, line after line.
-static void look_ahead(const struct collector *collector, uint32_t slot)
+static void look_ahead(struct collector *collector, uint32_t slot)
 {
     enum { STACK_AHEAD = 8, REST_AHEAD = 16, SLOT_AHEAD = 32, LINE = 64 };
     const struct taskprof_task *far = slot_ahead(slot + SLOT_AHEAD, collector->high);
@@ -285,7 +285,7 @@ static void look_ahead(const struct collector *collector, uint32_t slot)
     uintptr_t pc = atomic_load_explicit(&near->regs[0], memory_order_relaxed);
     uintptr_t sp = atomic_load_explicit(&near->regs[1], memory_order_relaxed);
     // A prefetch of an address that is not there does nothing.
-    for (uint64_t lines = memo_lines(&collector->capture.memo, pc); lines; lines &= lines - 1)
+    for (uint64_t lines = *memo_lines(&collector->capture.memo, pc); lines; lines &= lines - 1)
         __builtin_prefetch((const char *)sp + __builtin_ctzll(lines) * LINE);
 }
 

@@ -5,36 +5,35 @@
 #include "profiler/unwind/memo_tree.h"
 #include "profiler/unwind/picture.h"
 
-uint32_t memo_branch(const struct memo *memo, uint32_t node, uintptr_t word)
+uint32_t memo_branch(const struct memo *memo, uint32_t from, uintptr_t word)
 {
-    uint32_t found = table_get(&memo->branches, hash_mix(node, word));
+    uint32_t found = table_get(&memo->branches, hash_mix(from, word));
     if (found == TABLE_NONE)
         return 0;
     // Two branches may share a hash.
-    const struct memo_node *child = &memo->nodes[found];
-    return child->parent == node && child->label == word ? found : 0;
+    const struct memo_label *label = &memo->labels[found];
+    return label->from == from && label->word == word ? found : 0;
 }
 
-FRAME_READS static inline __attribute__((always_inline)) uintptr_t
-word_at(uint32_t where, const char *stack, const struct arch_regs *regs)
+// The node behind a word that is not the one met last; most stacks are like the one before.
+static __attribute__((noinline)) const struct memo_node *turn(struct memo *memo, uint32_t number,
+                                                              uintptr_t word)
 {
-    uintptr_t less = where & MEMO_LESS_SP ? regs->sp : 0;
-    uint32_t offset = where & MEMO_OFFSETS;
-    if (__builtin_expect(where < MEMO_REGISTER, 1))
-        // Acquire: as view_word.
-        return __atomic_load_n((const uintptr_t *)(stack + offset), __ATOMIC_ACQUIRE) - less;
-    if (where == MEMO_ALIGNMENT)
-        return regs->sp % MEMO_ALIGN;
-    uintptr_t word;
-    memcpy(&word, (const char *)regs + offset, sizeof(word));
-    return word - less;
+    uint32_t next = memo_branch(memo, number, word);
+    if (!next)
+        return NULL;
+    struct memo_node *node = &memo->nodes[number];
+    node->value = word;
+    node->next = &memo->nodes[next];
+    return node->next;
 }
 
-static void remember_lines(struct memo *memo, uintptr_t pc, uint64_t lines)
+static const struct memo_node *top(const struct memo *memo, uint32_t number,
+                                   const struct unwind_view *view, size_t room)
 {
-    uint64_t *kept = &memo->lines[(pc ^ pc >> 6) % 64];
-    if (*kept != lines)
-        *kept = lines;
+    // The top of a copy is not that of the stack.
+    uint32_t end = view->copy ? 0 : memo_branch(memo, number | MEMO_TOP, room);
+    return end ? &memo->nodes[end] : NULL;
 }
 
 FRAME_READS stack_id memo_match(struct memo *memo, const struct arch_regs *regs,
@@ -44,31 +43,33 @@ FRAME_READS stack_id memo_match(struct memo *memo, const struct arch_regs *regs,
     if (!memo->count || memo->generation != maps_generation() || sp < view->low ||
         sp > view->high || sp % sizeof(uintptr_t))
         return 0;
-    const char *stack = view->copy ? (const char *)view->copy + (sp - view->low) : (char *)sp;
-    // Less than the reach of a node without a word.
-    size_t room = view->high - sp < UINT32_MAX ? view->high - sp : UINT32_MAX - 1;
-    struct memo_node *node = &memo->nodes[MEMO_ROOT];
-    while (node->where != MEMO_STACK) {
-        uint32_t number = (uint32_t)(node - memo->nodes);
+    const char *const places[] = {
+        view->copy ? (const char *)view->copy + (sp - view->low) : (const char *)sp,
+        (const char *)regs,
+    };
+    const uintptr_t less[] = {0, sp};
+    size_t room = view->high - sp < MEMO_NO_WORD ? view->high - sp : MEMO_NO_WORD - 1;
+    const struct memo_node *node = &memo->nodes[memo_root(sp)];
+    while (node) {
         if (__builtin_expect(room < node->reach, 0)) {
-            // The top of a copy is not that of the stack.
-            uint32_t end = view->copy ? 0 : memo_branch(memo, number | MEMO_TOP, room);
-            if (!end)
-                return 0;
-            node = &memo->nodes[end];
+            if (node->stack)
+                break;
+            node = top(memo, (uint32_t)(node - memo->nodes), view, room);
             continue;
         }
-        uintptr_t word = word_at(node->where, stack, regs);
-        if (node->value != word) {
-            uint32_t next = memo_branch(memo, number, word);
-            if (!next)
-                return 0;
-            // Most stacks are like the one before.
-            node->value = word;
-            node->next = next;
-        }
-        node = &memo->nodes[node->next];
+        // Acquire: as view_word.
+        uintptr_t word = __atomic_load_n((const uintptr_t *)(places[node->where.in_registers] +
+                                                             node->where.offset),
+                                         __ATOMIC_ACQUIRE) -
+                         less[node->where.less_sp];
+        node = __builtin_expect(node->value == word, 1)
+                   ? node->next
+                   : turn(memo, (uint32_t)(node - memo->nodes), word);
     }
-    remember_lines(memo, regs->pc, node->value);
-    return node->next;
+    if (!node)
+        return 0;
+    uint64_t *lines = memo_lines(memo, regs->pc);
+    if (*lines != node->value)
+        *lines = node->value;
+    return node->stack;
 }

@@ -13,10 +13,12 @@
 #include "profiler/unwind/unwind.h"
 
 struct memo_node;
+struct memo_label;
 
 // A zeroed struct knows nothing. One owner at a time.
 struct memo {
-    struct memo_node *nodes; // the first is the root
+    struct memo_node *nodes;
+    struct memo_label *labels; // one a node
     uint32_t count;
     uint32_t generation;   // maps_generation for which all of it holds
     struct table branches; // of a node and a word: the node behind them
@@ -37,9 +39,9 @@ void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct un
 
 // A guess at what memo_match will read of the stack of a task that waits at `pc`: bit i is for the
 // cache line that is i lines above the one with its sp.
-static inline uint64_t memo_lines(const struct memo *memo, uintptr_t pc)
+static inline uint64_t *memo_lines(struct memo *memo, uintptr_t pc)
 {
-    return memo->lines[(pc ^ pc >> 6) % 64];
+    return &memo->lines[(pc ^ pc >> 6) % 64];
 }
 
 void memo_forget(struct memo *memo);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { LINE = 64, LINES = 64 };
+enum { LINE = 64, LINES = 64, FAR = 1 << 28 };
 
 struct lesson {
     const struct unwind_view *view;
@@ -20,18 +20,16 @@ struct lesson {
     uintptr_t start; // sp of the leaf
     uintptr_t sp;
     uintptr_t saved[ARCH_SAVED];
-    uint32_t source[ARCH_SAVED]; // where each came from, as memo_node.where
+    struct memo_where source[ARCH_SAVED]; // where each came from
 };
 
-static uint32_t new_node(struct memo *memo, uint32_t parent, uintptr_t label)
+static uint32_t new_node(struct memo *memo, uint32_t from, uintptr_t word)
 {
     uint32_t number = memo->count;
-    if (number == MEMO_NODES)
+    if (number == MEMO_NODES || !table_put(&memo->branches, hash_mix(from, word), number))
         return 0;
-    memo->nodes[number] = (struct memo_node){
-        .where = MEMO_UNKNOWN, .reach = UINT32_MAX, .parent = parent, .label = label};
-    if (number != MEMO_ROOT && !table_put(&memo->branches, hash_mix(parent, label), number))
-        return 0;
+    memo->nodes[number] = (struct memo_node){.reach = MEMO_NO_WORD};
+    memo->labels[number] = (struct memo_label){.word = word, .from = from};
     memo->count++;
     return number;
 }
@@ -47,19 +45,21 @@ static bool follow(struct lesson *lesson, uint32_t from, uintptr_t word)
 }
 
 // The unwind read this next. false: it can't be kept.
-static bool depend(struct lesson *lesson, uint32_t where, uintptr_t word)
+static bool depend(struct lesson *lesson, struct memo_where where, uintptr_t value)
 {
     uint32_t number = lesson->node;
     struct memo_node *node = &lesson->memo->nodes[number];
-    if (node->where == MEMO_UNKNOWN) {
+    uintptr_t word = where.less_sp ? value - lesson->start : value;
+    if (node->reach == MEMO_NO_WORD && !node->stack) {
         node->where = where;
         node->reach = lesson->reach;
     }
     // Who read the same so far reads the same next, unless a rule was compiled differently.
-    if (node->where != where || node->reach != lesson->reach || !follow(lesson, number, word))
+    if (memcmp(&node->where, &where, sizeof(where)) != 0 || node->reach != lesson->reach ||
+        !follow(lesson, number, word))
         return false;
     node->value = word;
-    node->next = lesson->node;
+    node->next = &lesson->memo->nodes[lesson->node];
     return true;
 }
 
@@ -71,13 +71,13 @@ static void reach(struct lesson *lesson, uintptr_t address)
 
 // Reads a word of the stack; *ret_where is its offset. false: outside the view.
 FRAME_READS static bool load(struct lesson *lesson, uintptr_t address, uintptr_t *ret,
-                             uint32_t *ret_where)
+                             struct memo_where *ret_where)
 {
     uintptr_t offset = address - lesson->start;
-    if (address < lesson->start || offset > MEMO_OFFSETS - sizeof(uintptr_t) ||
+    if (address < lesson->start || offset > FAR - sizeof(uintptr_t) ||
         !view_load(lesson->view, address, ret))
         return false;
-    *ret_where = (uint32_t)offset;
+    *ret_where = (struct memo_where){.offset = (uint32_t)offset};
     reach(lesson, address + sizeof(uintptr_t));
     uintptr_t line = address / LINE - lesson->start / LINE;
     if (line < LINES)
@@ -93,7 +93,9 @@ static bool learn_step(struct lesson *lesson, const struct rule *rule, uintptr_t
     uintptr_t base = lesson->sp;
     if (rule->base != RULE_BASE_SP) {
         base = lesson->saved[rule->base];
-        if (!depend(lesson, lesson->source[rule->base] | MEMO_LESS_SP, base - lesson->start))
+        struct memo_where where = lesson->source[rule->base];
+        where.less_sp = 1;
+        if (!depend(lesson, where, base))
             return false;
     }
     if (frame_at_the_top(rule, base, lesson->view, lesson->sp)) {
@@ -102,9 +104,9 @@ static bool learn_step(struct lesson *lesson, const struct rule *rule, uintptr_t
     }
     uintptr_t cfa = base + (uintptr_t)(intptr_t)rule->cfa_offset;
     if (cfa <= lesson->sp || cfa % ARCH_STACK_ALIGN || cfa > lesson->view->high ||
-        cfa - lesson->start > MEMO_OFFSETS)
+        cfa - lesson->start > FAR)
         return false;
-    uint32_t where;
+    struct memo_where where;
     if (!load(lesson, cfa + (uintptr_t)(intptr_t)rule->ra_offset, ret_pc, &where))
         return false;
     for (unsigned i = 0; i < ARCH_SAVED; i++)
@@ -139,19 +141,26 @@ static bool learn(struct lesson *lesson, const struct stack *stack)
 static bool begin(struct memo *memo, unsigned depth)
 {
     uint32_t generation = maps_generation();
-    // Two nodes a frame at most, and a few.
-    if (memo->generation != generation || memo->count + 2 * depth + 4 > MEMO_NODES) {
-        memo->count = 0;
-        table_clear(&memo->branches);
-    }
-    memo->generation = generation;
     if (!memo->nodes)
         memo->nodes = memory_map(MEMO_NODES * sizeof(*memo->nodes));
-    if (!memo->nodes)
+    if (!memo->labels)
+        memo->labels = memory_map(MEMO_NODES * sizeof(*memo->labels));
+    if (!memo->nodes || !memo->labels)
         return false;
-    if (!memo->count)
-        new_node(memo, MEMO_ROOT, 0);
+    // Two nodes a frame at most, and a few.
+    if (!memo->count || memo->generation != generation ||
+        memo->count + 2 * depth + MEMO_ROOTS + 2 > MEMO_NODES) {
+        table_clear(&memo->branches);
+        for (memo->count = 0; memo->count < MEMO_ROOTS; memo->count++)
+            memo->nodes[memo->count] = (struct memo_node){.reach = MEMO_NO_WORD};
+    }
+    memo->generation = generation;
     return true;
+}
+
+static struct memo_where in_register(size_t offset)
+{
+    return (struct memo_where){.offset = (uint32_t)offset, .in_registers = 1};
 }
 
 void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct unwind_view *view,
@@ -160,27 +169,27 @@ void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct un
     const struct stack *stack = stack_get(id);
     if (stack->end != STACK_WHOLE || !stack->depth || !begin(memo, stack->depth))
         return;
-    struct lesson lesson = {.view = view, .memo = memo, .start = regs->sp, .sp = regs->sp};
+    struct lesson lesson = {
+        .view = view, .memo = memo, .node = memo_root(regs->sp), .start = regs->sp, .sp = regs->sp};
     for (unsigned i = 0; i < ARCH_SAVED; i++) {
         lesson.saved[i] = regs->saved[i];
         lesson.source[i] =
-            MEMO_REGISTER | (uint32_t)(offsetof(struct arch_regs, saved) + i * sizeof(uintptr_t));
+            in_register(offsetof(struct arch_regs, saved) + i * sizeof(regs->saved[i]));
     }
-    if (!depend(&lesson, MEMO_REGISTER | (uint32_t)offsetof(struct arch_regs, pc), regs->pc) ||
-        !depend(&lesson, MEMO_ALIGNMENT, regs->sp % MEMO_ALIGN) || !learn(&lesson, stack))
+    if (!depend(&lesson, in_register(offsetof(struct arch_regs, pc)), regs->pc) ||
+        !learn(&lesson, stack))
         return;
     struct memo_node *leaf = &memo->nodes[lesson.node];
-    if (leaf->where == MEMO_UNKNOWN)
-        *leaf = (struct memo_node){.where = MEMO_STACK,
-                                   .next = id,
-                                   .value = lesson.lines,
-                                   .parent = leaf->parent,
-                                   .label = leaf->label};
+    if (leaf->reach == MEMO_NO_WORD && !leaf->stack) {
+        leaf->stack = id;
+        leaf->value = lesson.lines;
+    }
 }
 
 void memo_forget(struct memo *memo)
 {
     memory_unmap(memo->nodes, MEMO_NODES * sizeof(*memo->nodes));
+    memory_unmap(memo->labels, MEMO_NODES * sizeof(*memo->labels));
     table_release(&memo->branches);
     *memo = (struct memo){0};
 }

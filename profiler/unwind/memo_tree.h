@@ -6,34 +6,46 @@
 
 #include <stdbool.h>
 
-// What a node asks for: a word of the stack at this offset from sp, as it is or less sp (in a frame
-// pointer the distance counts); or one of those below.
-enum {
-    MEMO_LESS_SP = 1 << 28,
-    MEMO_REGISTER = 1 << 29,  // the word at this offset in struct arch_regs
-    MEMO_ALIGNMENT = 1 << 30, // of sp
-    MEMO_UNKNOWN,             // no unwind read on
-    MEMO_STACK,               // nothing: it is `next`
-    MEMO_OFFSETS = MEMO_LESS_SP - 1,
+enum { MEMO_NODES = 65536 };
+
+// Frames are aligned to at most this on any architecture. For each place that a stack pointer may
+// have in it, there is a root.
+enum { MEMO_ALIGN = 16, MEMO_ROOTS = MEMO_ALIGN / sizeof(uintptr_t) };
+
+static inline uint32_t memo_root(uintptr_t sp)
+{
+    return sp / sizeof(uintptr_t) % MEMO_ROOTS;
+}
+
+// Where a word is that was read.
+struct memo_where {
+    uint32_t offset; // in bytes, from sp; of a register, in struct arch_regs
+    uint16_t in_registers;
+    uint16_t less_sp; // it is a frame pointer, of which the distance from sp counts
 };
 
-// Frames are aligned to at most this on any architecture.
-enum { MEMO_ALIGN = 16, MEMO_ROOT = 0, MEMO_NODES = 65536 };
-
-// Together with a node: the branch for stacks that end before its word. How many bytes they have
-// stands for the word then.
-#define MEMO_TOP 0x80000000u
-
+// What a walk reads of a node: what to look at, what was there the last time, and where that led.
 struct memo_node {
-    uintptr_t value; // the word that was met last; of a leaf: its memo_lines
-    uint32_t next;   // and where it led; of a leaf: the stack
-    uint32_t where;
-    uint32_t reach;  // bytes above sp that must be there, or the stack ends before the word
-    uint32_t parent; // whose word this one is behind,
-    uintptr_t label; // and which
+    uintptr_t value; // of a leaf: its memo_lines
+    const struct memo_node *next;
+    struct memo_where where;
+    uint32_t reach; // bytes above sp that must be there before the word is read, or MEMO_NO_WORD
+    stack_id stack; // of a leaf, else 0
 };
+
+#define MEMO_NO_WORD UINT32_MAX
 
 _Static_assert(sizeof(struct memo_node) == 32, "two in a cache line");
 
-// The node behind a word, 0: none.
-uint32_t memo_branch(const struct memo *memo, uint32_t node, uintptr_t word);
+// Which branch a node is the end of.
+struct memo_label {
+    uintptr_t word;
+    uint32_t from; // a node's number, perhaps with MEMO_TOP
+};
+
+// Together with a node's number: the branch for stacks that end before its word. How many bytes
+// they have stands for the word then.
+#define MEMO_TOP 0x80000000u
+
+// The node behind a word, 0: none. No branch leads to a root.
+uint32_t memo_branch(const struct memo *memo, uint32_t from, uintptr_t word);
