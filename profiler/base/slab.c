@@ -2,19 +2,6 @@
 
 #include "profiler/base/memory.h"
 
-void *slab_at(const struct slab *slab, uint32_t index)
-{
-    // Acquire: pairs with the release in chunk_ensure.
-    char *chunk =
-        atomic_load_explicit(&slab->chunks[index / SLAB_CHUNK_SLOTS], memory_order_acquire);
-    return chunk ? chunk + index % SLAB_CHUNK_SLOTS * slab->slot_size : NULL;
-}
-
-uint32_t slab_high(const struct slab *slab)
-{
-    return atomic_load_explicit(&slab->high, memory_order_acquire);
-}
-
 static char *chunk_ensure(struct slab *slab, uint32_t number)
 {
     char *chunk = atomic_load_explicit(&slab->chunks[number], memory_order_acquire);

@@ -33,8 +33,19 @@ void *slab_take(struct slab *slab, uint32_t *ret_index);
 // Gives a slot back. Nobody may use it after, but late readers may still read it.
 void slab_give(struct slab *slab, uint32_t index);
 
-// The slot at an index below slab_high; NULL while another thread is still mapping its chunk.
-void *slab_at(const struct slab *slab, uint32_t index);
+// The slot at an index below slab_high; NULL while another thread is still mapping its chunk. Slots
+// up to the next multiple of SLAB_CHUNK_SLOTS follow one another.
+static inline void *slab_at(const struct slab *slab, uint32_t index)
+{
+    // Acquire: pairs with the release in chunk_ensure.
+    char *chunk =
+        atomic_load_explicit(&slab->chunks[index / SLAB_CHUNK_SLOTS], memory_order_acquire);
+    return chunk ? chunk + index % SLAB_CHUNK_SLOTS * slab->slot_size : NULL;
+}
 
 // How many indexes have ever been used. Grows, never shrinks.
-uint32_t slab_high(const struct slab *slab);
+static inline uint32_t slab_high(const struct slab *slab)
+{
+    // Acquire: pairs with the exchange in slab_take.
+    return atomic_load_explicit(&slab->high, memory_order_acquire);
+}

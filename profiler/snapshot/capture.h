@@ -35,6 +35,15 @@ void capture_begin(struct capture *capture);
 // is mapped, which may take a while.
 void capture_prepare(struct capture *capture);
 
+// The stack of a parked task, pinned or watched by the caller, if it is a coroutine's that is
+// known; else 0. Takes less than a microsecond.
+static inline stack_id capture_recognise(struct capture *capture, const struct taskprof_task *task,
+                                         const struct park_record *record)
+{
+    struct unwind_view view = {.low = record->regs.sp, .high = task->stack_high};
+    return task_owns_stack(task, view.low) ? memo_match(&capture->memo, &record->regs, &view) : 0;
+}
+
 // Reads the stack of a parked task, pinned by the caller. A coroutine's is read in place, from its
 // sp up, for its upper bound is known and what lies above sp is there; a thread's is copied first,
 // which can't fault wherever it lies.

@@ -1,29 +1,32 @@
-// The pass over the registry of tasks.
+// The pass over the registry of tasks, and the short ways through it.
 
 #include "profiler/snapshot/collector.h"
 #include "profiler/tasks/task.h"
 
-#include <errno.h>
-
 enum {
-    ATTEMPTS = 3,    // at a task that parks and unparks faster than its stack is read
-    WAITS_READ = 64, // objects of one select that are looked at
-    ROUND = 64,      // one cached park of so many is checked against the kernel each time
+    ROUND = 64, // one cached park of so many is checked against the kernel each time
+    BLOCK = 8,  // slots; what is fetched ahead is so by one, two and three blocks
+    AHEAD = 3,
+    LINE = 64,
 };
 
-static uint64_t wait_of(const struct collector *collector, uint64_t since_ns)
-{
-    uint64_t now = collector->snapshot->monotonic_ns;
-    return since_ns < now ? now - since_ns : 0;
-}
+_Static_assert(SLAB_CHUNK_SLOTS % BLOCK == 0 && TASK_RUN % BLOCK == 0,
+               "a block lies in one of each");
+
+// The pass, at one block.
+struct pass {
+    struct taskprof_task *blocks[AHEAD + 1]; // this one, and those ahead; NULL behind the last
+    unsigned changed[AHEAD + 1];             // a bit a slot: it will be read whole, with its stack
+    bool watching;                           // the run of slots that this block belongs to
+};
 
 // What has not changed since the last snapshot adds itself to its group. One cache line is read.
-static bool collect_unchanged(struct collector *collector, struct taskprof_task *task,
-                              uint32_t slot)
+static inline bool collect_unchanged(struct collector *collector, const struct taskprof_task *task,
+                                     uint32_t slot)
 {
     uint64_t seq = atomic_load_explicit(&task->seq, memory_order_acquire);
     if (!(seq & 1) || (uint32_t)seq != task->cached_seq ||
-        task->cached_version != collector->version || task->cached_group == GROUP_NONE)
+        task->cached_version != collector->version)
         return false;
     uint32_t channel = atomic_load_explicit(&task->cached_channel, memory_order_relaxed);
     struct group_member member = {
@@ -36,194 +39,49 @@ static bool collect_unchanged(struct collector *collector, struct taskprof_task 
     // seq never repeats in a slot: unchanged, all of the above belongs to one park of one task.
     if (atomic_load_explicit(&task->seq, memory_order_relaxed) != seq)
         return false;
-    member.wait_ns = wait_of(collector, member.wait_start_ns);
+    member.wait_ns = collect_wait_of(collector, member.wait_start_ns);
     collect_into_group(collector, task->cached_group, &member, slot);
     if (channel != TABLE_NONE)
         waiters_add(&collector->waiters, member.channel_slot, channel & 1, member.wait_ns);
     return true;
 }
 
-// The channels of a select. Its group names a channel only if all its cases are on channels of one
-// class.
-static void collect_select(struct collector *collector, const struct taskprof_wait *waits,
-                           unsigned count, struct collected *collected)
+// A coroutine in a new park, if its stack is recognised at once. false: the long way will tell.
+static bool collect_recognised(struct collector *collector, struct pass *pass,
+                               struct taskprof_task *task, uint32_t slot)
 {
-    for (unsigned i = 0; i < count; i++) {
-        struct waits_on on = waiters_of(&collector->waiters, (uintptr_t)waits[i].object);
-        uint32_t slot = on.channel_slot == TABLE_NONE ? GROUP_NONE : on.channel_slot;
-        uint32_t class_id = 0;
-        if (slot != GROUP_NONE) {
-            bool send = on.known_side ? on.send : waits[i].reason == TASKPROF_CHAN_SEND;
-            waiters_add(&collector->waiters, slot, send, collected->member.wait_ns);
-            class_id = waiters_class(&collector->waiters, slot);
-        }
-        if (i == 0) {
-            collected->key.channel_class = class_id;
-            collected->member.channel_slot = slot;
-        }
-        if (collected->key.channel_class != class_id)
-            collected->key.channel_class = 0;
-        if (collected->member.channel_slot != slot || !collected->key.channel_class)
-            collected->member.channel_slot = GROUP_NONE;
-    }
-    collected->member.object = 0; // the array's address says nothing
-}
-
-// Whether queues make their tasks wait so.
-static bool may_be_queue(uint8_t reason)
-{
-    return reason == TASKPROF_COND_WAIT || reason == TASKPROF_SEMACQUIRE ||
-           reason == TASKPROF_WAIT || reason == TASKPROF_SYSCALL;
-}
-
-// The group of a park that has changed, or whose group has; remembers it in the slot.
-static void collect_parked(struct collector *collector, struct taskprof_task *task,
-                           const struct park_record *record, stack_id stack,
-                           const struct taskprof_wait *waits, unsigned waits_count,
-                           struct collected *collected)
-{
-    collected->key.activity = TASK_PARKED;
-    collected->key.reason = record->reason;
-    collected->key.stack = stack;
-    collected->member.wait_start_ns = record->since_ns;
-    collected->member.wait_ns = wait_of(collector, record->since_ns);
-    collected->member.object = record->object;
-    uint32_t channel = TABLE_NONE;
-    bool is_select = record->reason == TASKPROF_SELECT;
-    bool is_open = false;
-    if (is_select) {
-        collect_select(collector, waits, waits_count, collected);
-    } else {
-        struct waits_on on = waiters_of(&collector->waiters, record->object);
-        if (on.channel_slot == TABLE_NONE && may_be_queue(record->reason))
-            on = waiters_found(&collector->waiters,
-                               &(struct inquiry){.stack = stack,
-                                                 .task_slot = collected->slot,
-                                                 .object = record->object,
-                                                 .seq = record->seq},
-                               &is_open);
-        if (on.channel_slot != TABLE_NONE) {
-            bool send = on.known_side ? on.send : record->reason == TASKPROF_CHAN_SEND;
-            if (on.known_side)
-                collected->key.reason = send ? TASKPROF_CHAN_SEND : TASKPROF_CHAN_RECEIVE;
-            channel = on.channel_slot << 1 | send;
-            collected->member.channel_slot = on.channel_slot;
-            collected->key.channel_class = waiters_class(&collector->waiters, on.channel_slot);
-            waiters_add(&collector->waiters, on.channel_slot, send, collected->member.wait_ns);
-        }
-    }
-    uint32_t group = collect_task(collector, collected);
-    task->cached_stack = stack;
-    task->cached_seq = (uint32_t)record->seq;
-    // A select is looked at each time: its array says on which channels it waits.
-    task->cached_group = is_select || is_open ? GROUP_NONE : group;
-    atomic_store_explicit(&task->cached_channel, channel, memory_order_relaxed);
-    task->cached_version = collector->version;
-}
-
-enum outcome { NOT_PARKED, PARKED, MOVED, GONE };
-
-// What was read of a pinned task; all of one instant.
-struct reading {
-    struct park_record record;
-    stack_id stack;
-    bool stack_is_new;
-    struct taskprof_wait waits[WAITS_READ];
-    unsigned waits_count;
-};
-
-static enum outcome read_park(struct collector *collector, struct taskprof_task *task,
-                              struct reading *ret)
-{
-    enum outcome outcome = NOT_PARKED;
-    const struct park_record *record = &ret->record;
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        if (!park_read(task, &ret->record)) {
-            if (!(atomic_load_explicit(&task->seq, memory_order_relaxed) & 1))
-                return outcome;
-            outcome = MOVED;
-            continue;
-        }
-        ret->stack_is_new = (uint32_t)record->seq != task->cached_seq;
-        if (ret->stack_is_new)
-            capture_parked(&collector->capture, task, record);
-        ret->waits_count = 0;
-        if (record->reason == TASKPROF_SELECT)
-            ret->waits_count = capture_waits(task, record, ret->waits, WAITS_READ);
-        // Acquire on every word of the stack keeps this look behind them.
-        if (atomic_load_explicit(&task->seq, memory_order_relaxed) == record->seq) {
-            ret->stack = ret->stack_is_new ? capture_keep(&collector->capture) : task->cached_stack;
-            return PARKED;
-        }
-        outcome = MOVED;
-    }
-    return outcome;
-}
-
-// Of a thread whose park was read: whether the kernel agrees. Asked without a pin, for it takes
-// some system calls.
-static enum outcome confirm_park(struct collector *collector, const struct taskprof_task *task,
-                                 const struct reading *reading, pid_t tid)
-{
-    struct confirm_park park = {.task = task,
-                                .tid = tid,
-                                .seq = reading->record.seq,
-                                .sp = reading->record.regs.sp,
-                                .is_call = reading->record.is_call};
-    int result = confirm_ask(collector, &park);
-    return result == -ESRCH ? GONE : result < 0 ? MOVED : result ? PARKED : NOT_PARKED;
-}
-
-// A thread of which /proc knows nothing ended without its destructors (a bare exit system call):
-// nobody else will end its task.
-static void reap(const struct collector *collector, struct taskprof_task *task, uint64_t id)
-{
-    if (collector->tids_are_ours && atomic_load_explicit(&task->id, memory_order_relaxed) == id)
-        task_end(task);
-}
-
-void collect_changed(struct collector *collector, struct taskprof_task *task)
-{
-    struct reading reading;
     uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
-    if (seq & 1 && (uint32_t)seq != task->cached_seq)
+    if (!(seq & 1) || task_kind(task) != TASK_COROUTINE)
+        return false;
+    if (!pass->watching) {
         capture_prepare(&collector->capture);
-    if (!task_pin(task))
-        return;
-    pid_t tid = task_tid(task);
+        task_watch(slot);
+        pass->watching = true;
+    }
+    struct park_record record;
+    if (!task_watched_live(task) || !park_read(task, &record) || record.reason == TASKPROF_SELECT)
+        return false;
+    stack_id stack = (uint32_t)record.seq == task->cached_seq
+                         ? task->cached_stack
+                         : capture_recognise(&collector->capture, task, &record);
+    // Acquire on every word of the stack keeps this look behind them.
+    if (!stack || atomic_load_explicit(&task->seq, memory_order_relaxed) != record.seq)
+        return false;
     struct collected collected = {
-        .slot = task->slot,
-        .key = {.creation = task->creation, .activity = TASK_SUSPENDED},
+        .slot = slot,
+        .key = {.creation = task->creation},
         .member = {.id = atomic_load_explicit(&task->id, memory_order_relaxed),
-                   .channel_slot = GROUP_NONE,
-                   .is_thread = task_kind(task) == TASK_THREAD},
+                   .channel_slot = GROUP_NONE},
     };
-    enum outcome outcome = NOT_PARKED;
-    bool starting = atomic_load_explicit(&task->state, memory_order_relaxed) == TASK_STARTING;
-    if (!starting)
-        outcome = read_park(collector, task, &reading);
-    task_unpin(task);
+    collect_parked(collector, task, &record, stack, NULL, 0, &collected);
+    return true;
+}
 
-    // From here on the slot may get another task. What is written to its cache is then of an older
-    // seq, and void.
-    if (outcome == PARKED && collected.member.is_thread && reading.stack_is_new &&
-        confirm_now(collector, task, tid, &reading.record))
-        outcome = confirm_park(collector, task, &reading, tid);
-    if (starting)
-        collected.key.activity = TASK_NOT_STARTED;
-    else if (outcome == MOVED)
-        collected.key.activity = TASK_RUNNING;
-    else if (outcome == NOT_PARKED && tid && collect_thread(collector, tid, &collected) == -ESRCH)
-        outcome = GONE;
-
-    collector->snapshot->moved += outcome == MOVED;
-    if (outcome == PARKED)
-        collect_parked(collector, task, &reading.record, reading.stack, reading.waits,
-                       reading.waits_count, &collected);
-    else if (outcome == GONE)
-        reap(collector, task, collected.member.id);
-    else
-        collect_task(collector, &collected);
+static void unwatch(struct pass *pass)
+{
+    if (pass->watching)
+        task_unwatch();
+    pass->watching = false;
 }
 
 // What is cached is believed, but a few tasks are looked at again each time: a park that was left
@@ -254,60 +112,85 @@ static bool register_thread(struct collector *collector, const struct taskprof_t
     return tid && task_kind(task) != TASK_OWN;
 }
 
+static inline void collect_slot(struct collector *collector, struct pass *pass,
+                                struct taskprof_task *task, uint32_t slot)
+{
+    // Acquire: pairs with the release of task_new and task_live.
+    uint8_t state = atomic_load_explicit(&task->state, memory_order_acquire);
+    if (state != TASK_LIVE && state != TASK_STARTING)
+        return;
+    if (task_kind(task) != TASK_COROUTINE && !register_thread(collector, task, slot))
+        return;
+    if (due_for_check(collector, task, slot))
+        task->cached_seq = 0;
+    if (collect_unchanged(collector, task, slot) || collect_recognised(collector, pass, task, slot))
+        return;
+    unwatch(pass);
+    collect_changed(collector, task);
+}
+
 // Whether the slot holds a park that its cache does not. A guess: nothing is read in order.
-static bool looks_changed(const struct taskprof_task *task)
+static inline bool looks_changed(const struct taskprof_task *task)
 {
     uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
     return seq & 1 && (uint32_t)seq != task->cached_seq;
 }
 
-static const struct taskprof_task *slot_ahead(uint32_t slot, uint32_t high)
+static void fetch_stack(struct collector *collector, const struct taskprof_task *task)
 {
-    return slot < high ? slab_at(&task_slab, slot) : NULL;
-}
-
-// Fetches what the pass will need of the slots ahead. The stacks of a million coroutines are in no
-// cache: without this, each one is waited for, line after line.
-static void look_ahead(struct collector *collector, uint32_t slot)
-{
-    enum { STACK_AHEAD = 8, REST_AHEAD = 16, SLOT_AHEAD = 32, LINE = 64 };
-    const struct taskprof_task *far = slot_ahead(slot + SLOT_AHEAD, collector->high);
-    if (far)
-        __builtin_prefetch(far);
-    const struct taskprof_task *middle = slot_ahead(slot + REST_AHEAD, collector->high);
-    if (middle && looks_changed(middle)) {
-        __builtin_prefetch(&middle->regs);
-        __builtin_prefetch(&middle->stack_high);
-    }
-    const struct taskprof_task *near = slot_ahead(slot + STACK_AHEAD, collector->high);
-    if (!near || !looks_changed(near))
-        return;
-    uintptr_t pc = atomic_load_explicit(&near->regs[0], memory_order_relaxed);
-    uintptr_t sp = atomic_load_explicit(&near->regs[1], memory_order_relaxed);
+    uintptr_t pc = atomic_load_explicit(&task->regs[0], memory_order_relaxed);
+    uintptr_t sp = atomic_load_explicit(&task->regs[1], memory_order_relaxed);
     // A prefetch of an address that is not there does nothing.
     for (uint64_t lines = *memo_lines(&collector->capture.memo, pc); lines; lines &= lines - 1)
         __builtin_prefetch((const char *)sp + __builtin_ctzll(lines) * LINE);
 }
 
+// Fetches what the pass will need of the slots ahead: their first line; of those that have changed
+// the rest; then what will be read of their stacks. The stacks of a million coroutines are in no
+// cache: without this, each one is waited for, line after line.
+static inline void look_ahead(struct collector *collector, struct pass *pass, unsigned i)
+{
+    struct taskprof_task *const *blocks = pass->blocks;
+    if (blocks[3])
+        __builtin_prefetch(&blocks[3][i]);
+    if (blocks[2] && looks_changed(&blocks[2][i])) {
+        __builtin_prefetch(&blocks[2][i].regs);
+        __builtin_prefetch(&blocks[2][i].stack_high);
+        pass->changed[2] |= 1u << i;
+    }
+    if (pass->changed[1] >> i & 1)
+        fetch_stack(collector, &blocks[1][i]);
+}
+
+static void step_on(struct pass *pass, uint32_t ahead, uint32_t high)
+{
+    for (int i = 0; i < AHEAD; i++) {
+        pass->blocks[i] = pass->blocks[i + 1];
+        pass->changed[i] = pass->changed[i + 1];
+    }
+    pass->blocks[AHEAD] = ahead < high ? slab_at(&task_slab, ahead) : NULL;
+    pass->changed[AHEAD] = 0;
+}
+
 void collect_registered(struct collector *collector)
 {
     uint32_t high = collector->high;
+    struct pass pass = {0};
     collector->round++;
     confirm_begin(collector);
-    for (uint32_t slot = 0; slot < high; slot++) {
-        look_ahead(collector, slot);
-        struct taskprof_task *task = slab_at(&task_slab, slot);
-        // Acquire: pairs with the release of task_new and task_live.
-        uint8_t state = task ? atomic_load_explicit(&task->state, memory_order_acquire) : TASK_FREE;
-        if (state != TASK_LIVE && state != TASK_STARTING)
-            continue;
-        if (task_kind(task) != TASK_COROUTINE && !register_thread(collector, task, slot))
-            continue;
-        if (due_for_check(collector, task, slot))
-            task->cached_seq = 0;
-        if (!collect_unchanged(collector, task, slot))
-            collect_changed(collector, task);
+    for (uint32_t first = 0; first < AHEAD * BLOCK; first += BLOCK)
+        step_on(&pass, first, high);
+    for (uint32_t first = 0; first < high; first += BLOCK) {
+        step_on(&pass, first + AHEAD * BLOCK, high);
+        if (first % TASK_RUN == 0)
+            unwatch(&pass);
+        for (unsigned i = 0; i < BLOCK; i++) {
+            look_ahead(collector, &pass, i);
+            if (pass.blocks[0] && first + i < high)
+                collect_slot(collector, &pass, &pass.blocks[0][i], first + i);
+        }
     }
+    unwatch(&pass);
 }
 
 void collect_starting(struct collector *collector)

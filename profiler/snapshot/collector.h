@@ -11,7 +11,8 @@
 #include "profiler/snapshot/waiters.h"
 
 struct collector {
-    // Kept. The version grows when what tasks have cached (their group, their channel) is void.
+    // Kept. The version grows when what tasks have cached (their group, their channel) is void. 0
+    // is what tasks have that cached nothing.
     uint32_t version;
     struct groups groups;
     struct waiters waiters;
@@ -48,8 +49,27 @@ struct collected {
     bool ran;      // it has run at least once; of a thread outside any park
 };
 uint32_t collect_task(struct collector *collector, const struct collected *task);
-void collect_into_group(struct collector *collector, uint32_t number,
+
+// Into the lists of tasks that are asked for or needed.
+void collect_into_lists(struct collector *collector, uint32_t number,
                         const struct group_member *member, uint32_t slot);
+
+// Inline, as groups_add: for a task that did not change this is all that is done.
+static inline void collect_into_group(struct collector *collector, uint32_t number,
+                                      const struct group_member *member, uint32_t slot)
+{
+    struct group *group = &collector->groups.list[number];
+    groups_add(group, member, collector->snapshot->since_ns);
+    collector->snapshot->tasks++;
+    if (collector->flags & SNAPSHOT_TASKS || owners_is_lock(group->key.reason))
+        collect_into_lists(collector, number, member, slot);
+}
+
+static inline uint64_t collect_wait_of(const struct collector *collector, uint64_t since_ns)
+{
+    uint64_t now = collector->snapshot->monotonic_ns;
+    return since_ns < now ? now - since_ns : 0;
+}
 
 // The steps, in this order. A thread that starts meanwhile must be met once: the listing comes
 // first, so that it has no thread younger than the registry's; threads that were created and have
@@ -65,6 +85,13 @@ void collect_owners(struct collector *collector);
 
 // One task that has a slot, by the long way: pinned, its park read, its stack captured.
 void collect_changed(struct collector *collector, struct taskprof_task *task);
+
+// A task whose park and stack were read, of one instant. `waits` are those of a select. Remembers
+// in the slot which group it belongs to.
+void collect_parked(struct collector *collector, struct taskprof_task *task,
+                    const struct park_record *record, stack_id stack,
+                    const struct taskprof_wait *waits, unsigned waits_count,
+                    struct collected *collected);
 
 // A thread outside any park: what it does and where, into `ret`; an id too, if that has none.
 // -ESRCH: it is gone.

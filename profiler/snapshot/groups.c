@@ -35,11 +35,14 @@ static bool reserve(struct groups *groups)
 
 uint32_t groups_find(struct groups *groups, const struct group_key *key)
 {
+    if (groups->last < groups->count &&
+        memcmp(&groups->list[groups->last].key, key, sizeof(*key)) == 0)
+        return groups->last;
     uint64_t hash = hash_bytes(key, sizeof(*key));
     uint32_t first = table_get(&groups->by_hash, hash);
     for (uint32_t at = first; at != TABLE_NONE; at = groups->list[at].next)
         if (memcmp(&groups->list[at].key, key, sizeof(*key)) == 0)
-            return at;
+            return groups->last = at;
     if (groups->count >= GROUP_NONE || !reserve(groups))
         return GROUP_NONE;
     uint32_t number = (uint32_t)groups->count;
@@ -48,33 +51,6 @@ uint32_t groups_find(struct groups *groups, const struct group_key *key)
     groups->list[number] = (struct group){.key = *key, .next = first};
     groups->count++;
     return number;
-}
-
-void groups_add(struct group *group, const struct group_member *member, uint64_t since_ns)
-{
-    if (group->count == 0) {
-        group->object = member->object;
-        group->channel_slot = member->channel_slot;
-        group->oldest_task = member->id;
-    }
-    group->count++;
-    group->threads += member->is_thread;
-    if (group->object != member->object)
-        group->object = 0;
-    if (group->channel_slot != member->channel_slot)
-        group->channel_slot = GROUP_NONE;
-    group->wait_sum_ns += member->wait_ns;
-    if (member->wait_ns > group->wait_max_ns) {
-        group->wait_max_ns = member->wait_ns;
-        group->oldest_task = member->id;
-    }
-    if (!member->wait_start_ns)
-        return;
-    group->stuck_since += member->wait_start_ns < since_ns;
-    int age = 0;
-    while (age < SNAPSHOT_AGES - 1 && member->wait_ns >= snapshot_age_limits_ns[age])
-        age++;
-    group->ages[age]++;
 }
 
 bool groups_begin(struct groups *groups)

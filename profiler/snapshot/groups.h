@@ -38,6 +38,7 @@ struct groups {
     struct group *list; // grows, may move: no pointer into it outlives groups_find
     size_t count;
     size_t capacity;
+    uint32_t last;        // found last: most tasks are like the one before
     struct table by_hash; // hash of the key → number of the first group with it
 };
 
@@ -53,7 +54,33 @@ struct group_member {
     uint32_t channel_slot; // index in channel_slab, or GROUP_NONE
     bool is_thread;
 };
-void groups_add(struct group *group, const struct group_member *member, uint64_t since_ns);
+static inline void groups_add(struct group *group, const struct group_member *member,
+                              uint64_t since_ns)
+{
+    if (group->count == 0) {
+        group->object = member->object;
+        group->channel_slot = member->channel_slot;
+        group->oldest_task = member->id;
+    }
+    group->count++;
+    group->threads += member->is_thread;
+    if (group->object != member->object)
+        group->object = 0;
+    if (group->channel_slot != member->channel_slot)
+        group->channel_slot = GROUP_NONE;
+    group->wait_sum_ns += member->wait_ns;
+    if (member->wait_ns > group->wait_max_ns) {
+        group->wait_max_ns = member->wait_ns;
+        group->oldest_task = member->id;
+    }
+    if (!member->wait_start_ns)
+        return;
+    group->stuck_since += member->wait_start_ns < since_ns;
+    int age = 0;
+    while (age < SNAPSHOT_AGES - 1 && member->wait_ns >= snapshot_age_limits_ns[age])
+        age++;
+    group->ages[age]++;
+}
 
 // Sets all sums to zero. When most groups were empty, forgets all of them and returns true: numbers
 // given before are void then.

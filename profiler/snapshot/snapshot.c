@@ -19,14 +19,11 @@
 static struct lock collector_lock = LOCK_INIT; // guards `the_collector`
 static struct collector the_collector = {.version = 1};
 
-void collect_into_group(struct collector *collector, uint32_t number,
+void collect_into_lists(struct collector *collector, uint32_t number,
                         const struct group_member *member, uint32_t slot)
 {
     struct snapshot *snapshot = collector->snapshot;
-    struct group *group = &collector->groups.list[number];
-    groups_add(group, member, snapshot->since_ns);
-    snapshot->tasks++;
-    if (owners_is_lock(group->key.reason) &&
+    if (owners_is_lock(collector->groups.list[number].key.reason) &&
         !owners_note(&collector->lock_candidates, member, slot, number))
         collector->out_of_memory = true;
     if (!(collector->flags & SNAPSHOT_TASKS))
@@ -142,7 +139,7 @@ static int collect(struct collector *into, struct snapshot *snapshot)
         return result;
     bool groups_void = groups_begin(&into->groups);
     if (objects_changed || groups_void)
-        into->version++;
+        into->version += into->version == UINT32_MAX ? 2 : 1;
     threads_seen_begin(&into->threads);
     capture_begin(&into->capture);
     owners_begin(&into->lock_candidates);

@@ -41,6 +41,7 @@ int waiters_begin(struct waiters *waiters, struct snapshot *snapshot, bool *ret_
     if (*ret_changed)
         table_clear(&waiters->objects);
     waiters->valid = false;
+    waiters->last = 0;
     waiters->slots = high;
     waiters->count = 0;
     waiters->position = arena_alloc(&snapshot->arena, high * sizeof(*waiters->position));
@@ -65,20 +66,19 @@ int waiters_begin(struct waiters *waiters, struct snapshot *snapshot, bool *ret_
     return 0;
 }
 
-struct waits_on waiters_of(const struct waiters *waiters, uintptr_t object)
+struct waits_on waiters_of(struct waiters *waiters, uintptr_t object)
 {
-    uint32_t found = object ? table_get(&waiters->objects, object) : TABLE_NONE;
-    if (found == TABLE_NONE)
+    if (!object)
         return (struct waits_on){.channel_slot = TABLE_NONE};
-    return (struct waits_on){
-        .channel_slot = found >> 2, .known_side = found & 2, .send = found & 1};
-}
-
-static struct snapshot_channel *channel_of(const struct waiters *waiters, uint32_t slot)
-{
-    if (slot >= waiters->slots || waiters->position[slot] == TABLE_NONE)
-        return NULL;
-    return &waiters->channels[waiters->position[slot]];
+    if (object == waiters->last)
+        return waiters->last_on;
+    uint32_t found = table_get(&waiters->objects, object);
+    waiters->last = object;
+    waiters->last_on = found == TABLE_NONE ? (struct waits_on){.channel_slot = TABLE_NONE}
+                                           : (struct waits_on){.channel_slot = found >> 2,
+                                                               .known_side = found & 2,
+                                                               .send = found & 1};
+    return waiters->last_on;
 }
 
 struct waits_on waiters_found(const struct waiters *waiters, const struct inquiry *inquiry,
@@ -90,7 +90,7 @@ struct waits_on waiters_found(const struct waiters *waiters, const struct inquir
     *ret_open = state == INQUIRY_OPEN;
     if (state != INQUIRY_YES)
         return on;
-    const struct snapshot_channel *channel = channel_of(waiters, answer.channel_slot);
+    const struct snapshot_channel *channel = waiters_channel(waiters, answer.channel_slot);
     *ret_open = !channel || channel->id != answer.channel_id; // found since this snapshot began
     if (*ret_open)
         return on;
@@ -103,30 +103,10 @@ struct waits_on waiters_found(const struct waiters *waiters, const struct inquir
     return on;
 }
 
-void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send, uint64_t wait_ns)
-{
-    struct snapshot_channel *channel = channel_of(waiters, channel_slot);
-    if (!channel)
-        return;
-    if (send)
-        channel->senders++;
-    else
-        channel->receivers++;
-    channel->wait_sum_ns += wait_ns;
-    if (wait_ns > channel->wait_max_ns)
-        channel->wait_max_ns = wait_ns;
-}
-
-uint32_t waiters_class(const struct waiters *waiters, uint32_t channel_slot)
-{
-    const struct snapshot_channel *channel = channel_of(waiters, channel_slot);
-    return channel ? channel->channel_class : 0;
-}
-
 // A queue that was found stays as long as somebody waits on it.
 static void note_waited(const struct waiters *waiters, uint32_t slot, uint64_t now)
 {
-    const struct snapshot_channel *seen = channel_of(waiters, slot);
+    const struct snapshot_channel *seen = waiters_channel(waiters, slot);
     if (!seen || !seen->found || !(seen->senders + seen->receivers))
         return;
     struct channel *channel = slab_at(&channel_slab, slot);

@@ -20,6 +20,8 @@ struct waiters {
     struct table objects; // address → channel slot << 2 | known side << 1 | send
 
     // For the snapshot under way:
+    uintptr_t last; // the object asked for last, and what it is; 0: none
+    struct waits_on last_on;
     struct snapshot_channel *channels; // in the snapshot's arena
     size_t count;
     uint32_t *position; // channel slot → index in channels; TABLE_NONE
@@ -31,7 +33,15 @@ struct waiters {
 int waiters_begin(struct waiters *waiters, struct snapshot *snapshot, bool *ret_changed);
 
 // What an object stands for.
-struct waits_on waiters_of(const struct waiters *waiters, uintptr_t object);
+struct waits_on waiters_of(struct waiters *waiters, uintptr_t object);
+
+// The channel in this slot; NULL if it is not in this snapshot.
+static inline struct snapshot_channel *waiters_channel(const struct waiters *waiters, uint32_t slot)
+{
+    if (slot >= waiters->slots || waiters->position[slot] == TABLE_NONE)
+        return NULL;
+    return &waiters->channels[waiters->position[slot]];
+}
 
 // The same of a wait whose object nobody registered: part of a queue that was found, or TABLE_NONE.
 // *ret_open: that is not known yet, and is to be asked again.
@@ -39,10 +49,27 @@ struct waits_on waiters_found(const struct waiters *waiters, const struct inquir
                               bool *ret_open);
 
 // One task waits on this channel since wait_ns.
-void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send, uint64_t wait_ns);
+static inline void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send,
+                               uint64_t wait_ns)
+{
+    struct snapshot_channel *channel = waiters_channel(waiters, channel_slot);
+    if (!channel)
+        return;
+    if (send)
+        channel->senders++;
+    else
+        channel->receivers++;
+    channel->wait_sum_ns += wait_ns;
+    if (wait_ns > channel->wait_max_ns)
+        channel->wait_max_ns = wait_ns;
+}
 
 // The channel's class, 0 if it is not in this snapshot.
-uint32_t waiters_class(const struct waiters *waiters, uint32_t channel_slot);
+static inline uint32_t waiters_class(const struct waiters *waiters, uint32_t channel_slot)
+{
+    const struct snapshot_channel *channel = waiters_channel(waiters, channel_slot);
+    return channel ? channel->channel_class : 0;
+}
 
 // Sorts the channels, most waiters first, into snapshot->channels, and turns `position` into
 // indexes there. 0 or -ENOMEM.

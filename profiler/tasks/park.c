@@ -130,11 +130,10 @@ bool park_read(const struct taskprof_task *task, struct park_record *ret)
     uint64_t seq = atomic_load_explicit(&task->seq, memory_order_acquire);
     if (!(seq & 1))
         return false;
-    uintptr_t regs[REGS];
+    uintptr_t *regs = (uintptr_t *)&ret->regs;
     // Acquire each: none of these loads may slip behind the second look at seq.
     for (size_t i = 0; i < REGS; i++)
         regs[i] = atomic_load_explicit(&task->regs[i], memory_order_acquire);
-    memcpy(&ret->regs, regs, sizeof(ret->regs));
     ret->object = atomic_load_explicit(&task->object, memory_order_acquire);
     ret->waits = atomic_load_explicit(&task->waits, memory_order_acquire);
     uint8_t reason = atomic_load_explicit(&task->reason, memory_order_acquire);

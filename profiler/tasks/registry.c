@@ -14,6 +14,10 @@ struct slab task_slab = SLAB_INIT(sizeof(struct taskprof_task));
 // On its own cache line: written at every registration, read by nobody in a hurry.
 static _Alignas(64) _Atomic uint64_t last_id;
 
+// What the collector watches: in the low half the number of a run of slots + 1, or 0; the rest
+// changes each time, so that nobody waits for a second look at the same run.
+static _Alignas(64) _Atomic uint64_t watched;
+
 uint64_t task_next_id(void)
 {
     return atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
@@ -53,6 +57,31 @@ void task_live(struct taskprof_task *task)
     atomic_store_explicit(&task->state, TASK_LIVE, memory_order_release);
 }
 
+void task_watch(uint32_t slot)
+{
+    uint64_t looks = (atomic_load_explicit(&watched, memory_order_relaxed) >> 32) + 1;
+    // Sequentially consistent, and before the states are looked at: pairs with watch_wait, which
+    // comes after TASK_ENDING was set. One of the two sees the other.
+    atomic_store(&watched, looks << 32 | (slot / TASK_RUN + 1));
+}
+
+void task_unwatch(void)
+{
+    uint64_t looks = atomic_load_explicit(&watched, memory_order_relaxed) >> 32 << 32;
+    // Release: what was read of the tasks comes before; pairs with watch_wait.
+    atomic_store_explicit(&watched, looks, memory_order_release);
+}
+
+static void watch_wait(uint32_t slot)
+{
+    uint64_t first = atomic_load(&watched);
+    if ((uint32_t)first != slot / TASK_RUN + 1)
+        return;
+    // Acquire: pairs with the release in task_unwatch.
+    for (unsigned tries = 0; atomic_load_explicit(&watched, memory_order_acquire) == first; tries++)
+        pins_pause(tries);
+}
+
 int task_end(struct taskprof_task *task)
 {
     uint8_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
@@ -61,6 +90,7 @@ int task_end(struct taskprof_task *task)
             return -EINVAL;
     } while (!atomic_compare_exchange_weak(&task->state, &state, TASK_ENDING));
     pins_wait(&task->pins);
+    watch_wait(task->slot);
     // A park that was never left ends here; seq goes on, so that no cache of this task fits the
     // next.
     uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);

@@ -48,7 +48,7 @@ struct taskprof_task {
     _Atomic uintptr_t object;  // what it waits on; for a select, the array of taskprof_wait
     _Atomic uint16_t waits;    // of a select
     // A collector adds 1, then checks `state`; whoever ends the task sets TASK_ENDING, then waits
-    // for 0. Both sequentially consistent: one of the two sees the other.
+    // for 0. Both sequentially consistent: one of the two sees the other. See also task_watch.
     _Atomic uint16_t pins;
     _Atomic uint8_t reason; // enum taskprof_reason, with TASK_REASON_CALL
     _Atomic uint8_t depth;  // nested parks; the owner's alone
@@ -145,6 +145,19 @@ bool park_read(const struct taskprof_task *task, struct park_record *ret);
 // Pins a task: true, and until task_unpin it can't end. false: it is neither starting nor live.
 bool task_pin(struct taskprof_task *task);
 void task_unpin(struct taskprof_task *task);
+
+// A pin for all tasks of one run of TASK_RUN slots at once, for the one collector that is at work:
+// from task_watch to task_unwatch none of them that task_watched_live says yes to can end. A pin
+// costs as much as all else that is done to a task; so it is for what takes longer, and this is for
+// what takes less than a microsecond a task.
+enum { TASK_RUN = 16 };
+void task_watch(uint32_t slot);
+void task_unwatch(void);
+static inline bool task_watched_live(const struct taskprof_task *task)
+{
+    // Sequentially consistent: pairs with task_end, as task_pin does.
+    return atomic_load(&task->state) == TASK_LIVE;
+}
 
 void task_set_name(struct taskprof_task *task, const char *name);
 

@@ -152,6 +152,7 @@ int taskprof_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 void thread_after_fork(void)
 {
+    task_unwatch(); // the collector is not here
     atomic_store_explicit(&process, getpid(), memory_order_relaxed);
     struct taskprof_task *mine = thread_self.thread;
     if (mine && earlier_count < FORKS_KNOWN)

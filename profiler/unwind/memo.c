@@ -1,39 +1,31 @@
 #include "profiler/unwind/memo.h"
 
-#include "profiler/base/hash.h"
 #include "profiler/unwind/frame.h"
 #include "profiler/unwind/memo_tree.h"
 #include "profiler/unwind/picture.h"
 
-uint32_t memo_branch(const struct memo *memo, uint32_t from, uintptr_t word)
+// The node behind a word that is not the one met last. Most stacks are like the one before.
+static __attribute__((noinline)) struct memo_node *turn(const struct memo *memo,
+                                                        struct memo_node *node, uintptr_t word)
 {
-    uint32_t found = table_get(&memo->branches, hash_mix(from, word));
-    if (found == TABLE_NONE)
-        return 0;
-    // Two branches may share a hash.
-    const struct memo_label *label = &memo->labels[found];
-    return label->from == from && label->word == word ? found : 0;
-}
-
-// The node behind a word that is not the one met last; most stacks are like the one before.
-static __attribute__((noinline)) const struct memo_node *turn(struct memo *memo, uint32_t number,
-                                                              uintptr_t word)
-{
-    uint32_t next = memo_branch(memo, number, word);
-    if (!next)
+    if (!node->fork || word >> MEMO_WORD_BITS)
         return NULL;
-    struct memo_node *node = &memo->nodes[number];
+    uint32_t found = table_get(&memo->branches, memo_word_key(node, word));
+    if (found == TABLE_NONE)
+        return NULL;
     node->value = word;
-    node->next = &memo->nodes[next];
+    node->next = &memo->nodes[found];
     return node->next;
 }
 
-static const struct memo_node *top(const struct memo *memo, uint32_t number,
-                                   const struct unwind_view *view, size_t room)
+static struct memo_node *top(const struct memo *memo, const struct memo_node *node,
+                             const struct unwind_view *view, size_t room)
 {
     // The top of a copy is not that of the stack.
-    uint32_t end = view->copy ? 0 : memo_branch(memo, number | MEMO_TOP, room);
-    return end ? &memo->nodes[end] : NULL;
+    if (!node->fork || view->copy)
+        return NULL;
+    uint32_t found = table_get(&memo->branches, memo_top_key(node, room));
+    return found == TABLE_NONE ? NULL : &memo->nodes[found];
 }
 
 FRAME_READS stack_id memo_match(struct memo *memo, const struct arch_regs *regs,
@@ -49,22 +41,20 @@ FRAME_READS stack_id memo_match(struct memo *memo, const struct arch_regs *regs,
     };
     const uintptr_t less[] = {0, sp};
     size_t room = view->high - sp < MEMO_NO_WORD ? view->high - sp : MEMO_NO_WORD - 1;
-    const struct memo_node *node = &memo->nodes[memo_root(sp)];
+    struct memo_node *node = &memo->nodes[memo_root(sp)];
     while (node) {
         if (__builtin_expect(room < node->reach, 0)) {
             if (node->stack)
                 break;
-            node = top(memo, (uint32_t)(node - memo->nodes), view, room);
+            node = top(memo, node, view, room);
             continue;
         }
         // Acquire: as view_word.
-        uintptr_t word = __atomic_load_n((const uintptr_t *)(places[node->where.in_registers] +
-                                                             node->where.offset),
-                                         __ATOMIC_ACQUIRE) -
-                         less[node->where.less_sp];
-        node = __builtin_expect(node->value == word, 1)
-                   ? node->next
-                   : turn(memo, (uint32_t)(node - memo->nodes), word);
+        uintptr_t word =
+            __atomic_load_n((const uintptr_t *)(places[node->in_registers] + node->offset),
+                            __ATOMIC_ACQUIRE) -
+            less[node->less_sp];
+        node = __builtin_expect(node->value == word, 1) ? node->next : turn(memo, node, word);
     }
     if (!node)
         return 0;

@@ -13,15 +13,14 @@
 #include "profiler/unwind/unwind.h"
 
 struct memo_node;
-struct memo_label;
 
 // A zeroed struct knows nothing. One owner at a time.
 struct memo {
     struct memo_node *nodes;
-    struct memo_label *labels; // one a node
     uint32_t count;
+    uint32_t forks;        // nodes that lead to more than one other
     uint32_t generation;   // maps_generation for which all of it holds
-    struct table branches; // of a node and a word: the node behind them
+    struct table branches; // of a fork and a word: the node behind it
     uint64_t lines[64];    // by code address: see memo_lines
 };
 

@@ -1,6 +1,5 @@
 // An unwind that is repeated to see what it depended on.
 
-#include "profiler/base/hash.h"
 #include "profiler/base/memory.h"
 #include "profiler/unwind/frame.h"
 #include "profiler/unwind/memo_tree.h"
@@ -11,56 +10,104 @@
 
 enum { LINE = 64, LINES = 64, FAR = 1 << 28 };
 
+// Where a word is that was read, as in memo_node.
+struct where {
+    uint32_t offset;
+    bool in_registers;
+    bool less_sp;
+};
+
 struct lesson {
     const struct unwind_view *view;
     struct memo *memo;
-    uint32_t node;   // reached so far
-    uint32_t reach;  // bytes above `start` that the unwind needed
-    uint64_t lines;  // of these, which cache lines it read
-    uintptr_t start; // sp of the leaf
+    struct memo_node *node; // reached so far
+    uint32_t reach;         // bytes above `start` that the unwind needed
+    uint64_t lines;         // of these, which cache lines it read
+    uintptr_t start;        // sp of the leaf
     uintptr_t sp;
     uintptr_t saved[ARCH_SAVED];
-    struct memo_where source[ARCH_SAVED]; // where each came from
+    struct where source[ARCH_SAVED]; // where each came from
 };
 
-static uint32_t new_node(struct memo *memo, uint32_t from, uintptr_t word)
+static struct memo_node *new_node(struct memo *memo)
 {
-    uint32_t number = memo->count;
-    if (number == MEMO_NODES || !table_put(&memo->branches, hash_mix(from, word), number))
-        return 0;
-    memo->nodes[number] = (struct memo_node){.reach = MEMO_NO_WORD};
-    memo->labels[number] = (struct memo_label){.word = word, .from = from};
-    memo->count++;
-    return number;
+    if (memo->count == MEMO_NODES)
+        return NULL;
+    struct memo_node *node = &memo->nodes[memo->count++];
+    *node = (struct memo_node){.reach = MEMO_NO_WORD};
+    return node;
 }
 
-// To the node behind this word. false: no room for it.
-static bool follow(struct lesson *lesson, uint32_t from, uintptr_t word)
+static bool put_branch(struct memo *memo, uint64_t key, const struct memo_node *to)
 {
-    uint32_t next = memo_branch(lesson->memo, from, word);
-    if (!next)
-        next = new_node(lesson->memo, from, word);
-    lesson->node = next;
-    return next;
+    return table_put(&memo->branches, key, (uint32_t)(to - memo->nodes));
+}
+
+// Makes a node one of several branches, with the one that it has.
+static bool make_fork(struct memo *memo, struct memo_node *node)
+{
+    if (node->fork)
+        return true;
+    if (memo->forks + 1 >= MEMO_FORKS)
+        return false;
+    node->fork = (uint16_t)++memo->forks;
+    return !node->next || put_branch(memo, memo_word_key(node, node->value), node->next);
+}
+
+static struct memo_node *branch(struct memo *memo, uint64_t key)
+{
+    uint32_t found = table_get(&memo->branches, key);
+    if (found != TABLE_NONE)
+        return &memo->nodes[found];
+    struct memo_node *fresh = new_node(memo);
+    return fresh && put_branch(memo, key, fresh) ? fresh : NULL;
 }
 
 // The unwind read this next. false: it can't be kept.
-static bool depend(struct lesson *lesson, struct memo_where where, uintptr_t value)
+static bool depend(struct lesson *lesson, struct where where, uintptr_t value)
 {
-    uint32_t number = lesson->node;
-    struct memo_node *node = &lesson->memo->nodes[number];
+    struct memo *memo = lesson->memo;
+    struct memo_node *node = lesson->node;
     uintptr_t word = where.less_sp ? value - lesson->start : value;
-    if (node->reach == MEMO_NO_WORD && !node->stack) {
-        node->where = where;
+    if (word >> MEMO_WORD_BITS || node->stack)
+        return false;
+    bool first = !node->next;
+    if (first) {
+        node->offset = where.offset;
+        node->in_registers = where.in_registers;
+        node->less_sp = where.less_sp;
         node->reach = lesson->reach;
     }
     // Who read the same so far reads the same next, unless a rule was compiled differently.
-    if (memcmp(&node->where, &where, sizeof(where)) != 0 || node->reach != lesson->reach ||
-        !follow(lesson, number, word))
+    if (node->offset != where.offset || node->in_registers != where.in_registers ||
+        node->less_sp != where.less_sp || node->reach != lesson->reach)
         return false;
+    struct memo_node *next = node->next;
+    if (first && !node->fork)
+        next = new_node(memo);
+    else if (first || node->value != word)
+        next = make_fork(memo, node) ? branch(memo, memo_word_key(node, word)) : NULL;
+    if (!next) {
+        if (first)
+            node->reach = MEMO_NO_WORD;
+        return false;
+    }
     node->value = word;
-    node->next = &lesson->memo->nodes[lesson->node];
+    node->next = next;
+    lesson->node = next;
     return true;
+}
+
+// The stack ended before what was to be read next.
+static bool depend_on_top(struct lesson *lesson)
+{
+    struct memo *memo = lesson->memo;
+    uintptr_t room = lesson->view->high - lesson->start;
+    struct memo_node *next = NULL;
+    if (!lesson->node->stack && room < MEMO_NO_WORD && make_fork(memo, lesson->node))
+        next = branch(memo, memo_top_key(lesson->node, room));
+    lesson->node = next;
+    return next;
 }
 
 static void reach(struct lesson *lesson, uintptr_t address)
@@ -71,13 +118,13 @@ static void reach(struct lesson *lesson, uintptr_t address)
 
 // Reads a word of the stack; *ret_where is its offset. false: outside the view.
 FRAME_READS static bool load(struct lesson *lesson, uintptr_t address, uintptr_t *ret,
-                             struct memo_where *ret_where)
+                             struct where *ret_where)
 {
     uintptr_t offset = address - lesson->start;
     if (address < lesson->start || offset > FAR - sizeof(uintptr_t) ||
         !view_load(lesson->view, address, ret))
         return false;
-    *ret_where = (struct memo_where){.offset = (uint32_t)offset};
+    *ret_where = (struct where){.offset = (uint32_t)offset};
     reach(lesson, address + sizeof(uintptr_t));
     uintptr_t line = address / LINE - lesson->start / LINE;
     if (line < LINES)
@@ -93,20 +140,20 @@ static bool learn_step(struct lesson *lesson, const struct rule *rule, uintptr_t
     uintptr_t base = lesson->sp;
     if (rule->base != RULE_BASE_SP) {
         base = lesson->saved[rule->base];
-        struct memo_where where = lesson->source[rule->base];
-        where.less_sp = 1;
+        struct where where = lesson->source[rule->base];
+        where.less_sp = true;
         if (!depend(lesson, where, base))
             return false;
     }
     if (frame_at_the_top(rule, base, lesson->view, lesson->sp)) {
         *ret_pc = 0;
-        return follow(lesson, lesson->node | MEMO_TOP, lesson->view->high - lesson->start);
+        return depend_on_top(lesson);
     }
     uintptr_t cfa = base + (uintptr_t)(intptr_t)rule->cfa_offset;
     if (cfa <= lesson->sp || cfa % ARCH_STACK_ALIGN || cfa > lesson->view->high ||
         cfa - lesson->start > FAR)
         return false;
-    struct memo_where where;
+    struct where where;
     if (!load(lesson, cfa + (uintptr_t)(intptr_t)rule->ra_offset, ret_pc, &where))
         return false;
     for (unsigned i = 0; i < ARCH_SAVED; i++)
@@ -143,24 +190,25 @@ static bool begin(struct memo *memo, unsigned depth)
     uint32_t generation = maps_generation();
     if (!memo->nodes)
         memo->nodes = memory_map(MEMO_NODES * sizeof(*memo->nodes));
-    if (!memo->labels)
-        memo->labels = memory_map(MEMO_NODES * sizeof(*memo->labels));
-    if (!memo->nodes || !memo->labels)
+    if (!memo->nodes)
         return false;
-    // Two nodes a frame at most, and a few.
-    if (!memo->count || memo->generation != generation ||
-        memo->count + 2 * depth + MEMO_ROOTS + 2 > MEMO_NODES) {
+    // Two nodes a frame at most, and two.
+    uint32_t wanted = 2 * depth + 2;
+    if (!memo->count || memo->generation != generation || memo->count + wanted > MEMO_NODES ||
+        memo->forks + wanted > MEMO_FORKS) {
         table_clear(&memo->branches);
-        for (memo->count = 0; memo->count < MEMO_ROOTS; memo->count++)
-            memo->nodes[memo->count] = (struct memo_node){.reach = MEMO_NO_WORD};
+        memo->forks = 0;
+        memo->count = 0;
+        while (memo->count < MEMO_ROOTS)
+            new_node(memo);
     }
     memo->generation = generation;
     return true;
 }
 
-static struct memo_where in_register(size_t offset)
+static struct where in_register(size_t offset)
 {
-    return (struct memo_where){.offset = (uint32_t)offset, .in_registers = 1};
+    return (struct where){.offset = (uint32_t)offset, .in_registers = true};
 }
 
 void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct unwind_view *view,
@@ -169,8 +217,11 @@ void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct un
     const struct stack *stack = stack_get(id);
     if (stack->end != STACK_WHOLE || !stack->depth || !begin(memo, stack->depth))
         return;
-    struct lesson lesson = {
-        .view = view, .memo = memo, .node = memo_root(regs->sp), .start = regs->sp, .sp = regs->sp};
+    struct lesson lesson = {.view = view,
+                            .memo = memo,
+                            .node = &memo->nodes[memo_root(regs->sp)],
+                            .start = regs->sp,
+                            .sp = regs->sp};
     for (unsigned i = 0; i < ARCH_SAVED; i++) {
         lesson.saved[i] = regs->saved[i];
         lesson.source[i] =
@@ -179,8 +230,8 @@ void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct un
     if (!depend(&lesson, in_register(offsetof(struct arch_regs, pc)), regs->pc) ||
         !learn(&lesson, stack))
         return;
-    struct memo_node *leaf = &memo->nodes[lesson.node];
-    if (leaf->reach == MEMO_NO_WORD && !leaf->stack) {
+    struct memo_node *leaf = lesson.node;
+    if (!leaf->next && !leaf->stack) {
         leaf->stack = id;
         leaf->value = lesson.lines;
     }
@@ -189,7 +240,6 @@ void memo_learn(struct memo *memo, const struct arch_regs *regs, const struct un
 void memo_forget(struct memo *memo)
 {
     memory_unmap(memo->nodes, MEMO_NODES * sizeof(*memo->nodes));
-    memory_unmap(memo->labels, MEMO_NODES * sizeof(*memo->labels));
     table_release(&memo->branches);
     *memo = (struct memo){0};
 }

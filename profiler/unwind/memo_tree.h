@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-enum { MEMO_NODES = 65536 };
+enum { MEMO_NODES = 1 << 17, MEMO_FORKS = 1 << 15 };
 
 // Frames are aligned to at most this on any architecture. For each place that a stack pointer may
 // have in it, there is a root.
@@ -17,18 +17,13 @@ static inline uint32_t memo_root(uintptr_t sp)
     return sp / sizeof(uintptr_t) % MEMO_ROOTS;
 }
 
-// Where a word is that was read.
-struct memo_where {
-    uint32_t offset; // in bytes, from sp; of a register, in struct arch_regs
-    uint16_t in_registers;
-    uint16_t less_sp; // it is a frame pointer, of which the distance from sp counts
-};
-
-// What a walk reads of a node: what to look at, what was there the last time, and where that led.
 struct memo_node {
-    uintptr_t value; // of a leaf: its memo_lines
-    const struct memo_node *next;
-    struct memo_where where;
+    uintptr_t value;        // the word that was met last; of a leaf: its memo_lines
+    struct memo_node *next; // where that led; NULL: nothing was read
+    uint32_t offset;        // of the word, in bytes, from sp; or in struct arch_regs,
+    uint8_t in_registers;   // if it is one
+    uint8_t less_sp;        // it is a frame pointer, of which the distance from sp counts
+    uint16_t fork;          // by which its branches are found; 0: there is but one
     uint32_t reach; // bytes above sp that must be there before the word is read, or MEMO_NO_WORD
     stack_id stack; // of a leaf, else 0
 };
@@ -37,15 +32,17 @@ struct memo_node {
 
 _Static_assert(sizeof(struct memo_node) == 32, "two in a cache line");
 
-// Which branch a node is the end of.
-struct memo_label {
-    uintptr_t word;
-    uint32_t from; // a node's number, perhaps with MEMO_TOP
-};
+// What a branch is found by. On both architectures addresses have at most so many bits, unless a
+// program asks for more: those are not kept.
+#define MEMO_WORD_BITS 48
 
-// Together with a node's number: the branch for stacks that end before its word. How many bytes
-// they have stands for the word then.
-#define MEMO_TOP 0x80000000u
+// In place of a word: the stack ends before it, and has so many bytes.
+static inline uint64_t memo_top_key(const struct memo_node *node, size_t room)
+{
+    return (uint64_t)(node->fork | MEMO_FORKS) << MEMO_WORD_BITS | room;
+}
 
-// The node behind a word, 0: none. No branch leads to a root.
-uint32_t memo_branch(const struct memo *memo, uint32_t from, uintptr_t word);
+static inline uint64_t memo_word_key(const struct memo_node *node, uintptr_t word)
+{
+    return (uint64_t)node->fork << MEMO_WORD_BITS | word;
+}

@@ -2,7 +2,6 @@
 // pause: nothing is lost, nothing is seen twice, and what is read belongs together.
 
 #include "profiler/snapshot/snapshot.h"
-#include "profiler/tasks/park.h"
 #include "profiler/tasks/task.h"
 #include "tests/test.h"
 
@@ -18,11 +17,14 @@ enum {
     THREADS_EACH = 2000,     // created and ended by each churner
     COROUTINES_EACH = 30000, // likewise
     COROUTINE_STACK = 16384,
+    LIVE = 40, // coroutines of each churner at a time
+    BRIEF_DEPTHS = 8,
     HAND_OVERS = 60000,
 };
 
 static _Atomic bool stop;
 static _Atomic uint64_t snapshots;
+static _Atomic uint64_t briefs; // coroutines that were seen parked
 
 // Every frame of these is known, so that a scraper can tell a torn stack from a true one.
 static __attribute__((noinline)) void park_shallow(int *object)
@@ -49,6 +51,97 @@ static void *short_life(void *object)
     return NULL;
 }
 
+// Calls function(argument) on another stack, and returns when it does.
+void on_stack(void *top, void (*function)(void *), void *argument);
+#if defined(__x86_64__)
+__asm__(".pushsection .text\n"
+        ".globl on_stack\n"
+        ".type on_stack, @function\n"
+        "on_stack:\n"
+        ".cfi_startproc\n"
+        ".cfi_undefined rip\n" // the stack ends here
+        "push %rbp\n"
+        "mov %rsp, %rbp\n"
+        "mov %rdi, %rsp\n"
+        "mov %rdx, %rdi\n"
+        "call *%rsi\n"
+        "mov %rbp, %rsp\n"
+        "pop %rbp\n"
+        "ret\n"
+        ".cfi_endproc\n"
+        ".size on_stack, . - on_stack\n"
+        ".popsection\n");
+#elif defined(__aarch64__)
+__asm__(".pushsection .text\n"
+        ".globl on_stack\n"
+        ".type on_stack, %function\n"
+        "on_stack:\n"
+        ".cfi_startproc\n"
+        ".cfi_undefined x30\n" // the stack ends here
+        "stp x29, x30, [sp, #-32]!\n"
+        "str x19, [sp, #16]\n"
+        "mov x19, sp\n"
+        "mov sp, x0\n"
+        "mov x0, x2\n"
+        "blr x1\n"
+        "mov sp, x19\n"
+        "ldr x19, [sp, #16]\n"
+        "ldp x29, x30, [sp], #32\n"
+        "ret\n"
+        ".cfi_endproc\n"
+        ".size on_stack, . - on_stack\n"
+        ".popsection\n");
+#endif
+
+struct brief {
+    char *stack;
+    taskprof_task *task;
+    int *object;
+    int depth;
+};
+
+static __attribute__((noinline)) void park_brief(struct brief *brief, int depth)
+{
+    if (depth)
+        park_brief(brief, depth - 1);
+    else
+        taskprof_task_park(brief->task, TASKPROF_SEMACQUIRE, brief->object);
+    __asm__ volatile("" ::: "memory");
+}
+
+static void run_brief(void *brief)
+{
+    park_brief(brief, ((struct brief *)brief)->depth);
+    __asm__ volatile("" ::: "memory");
+}
+
+// A coroutine that parks and is never resumed: its frames stay in its stack, for nobody else uses
+// that.
+static void begin_coroutine(struct brief *brief, int *object, int number)
+{
+    char *stack =
+        mmap(NULL, COROUTINE_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct taskprof_coroutine description = {.size = sizeof(description),
+                                             .name = "brief",
+                                             .stack_low = stack,
+                                             .stack_size = COROUTINE_STACK};
+    *brief = (struct brief){.stack = stack, .object = object, .depth = number % BRIEF_DEPTHS};
+    if (taskprof_coroutine_begin(&description, &brief->task) == 0)
+        on_stack(stack + COROUTINE_STACK, run_brief, brief);
+}
+
+static void end_coroutine(struct brief *brief)
+{
+    if (!brief->stack)
+        return;
+    if (brief->depth % 2)
+        taskprof_task_unpark(brief->task);
+    taskprof_coroutine_end(brief->task);
+    // Right after its end: a collector that still looked would fault.
+    munmap(brief->stack, COROUTINE_STACK);
+    brief->stack = NULL;
+}
+
 static void *churn(void *seed)
 {
     int object = 0;
@@ -59,25 +152,11 @@ static void *churn(void *seed)
             pthread_join(thread, NULL);
         park_deep(&object, (int)(rand_r(&random) % 16));
     }
-    for (int i = 0; i < COROUTINES_EACH; i++) {
-        // Its stack goes away right after its end: a collector that still looked would fault.
-        char *stack =
-            mmap(NULL, COROUTINE_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        struct taskprof_coroutine description = {.size = sizeof(description),
-                                                 .name = "brief",
-                                                 .stack_low = stack,
-                                                 .stack_size = COROUTINE_STACK};
-        taskprof_task *task;
-        if (taskprof_coroutine_begin(&description, &task) == 0) {
-            // Parked with a stack pointer that lies in the coroutine's stack, as a runtime would.
-            struct arch_regs regs = {.pc = (uintptr_t)churn,
-                                     .sp = (uintptr_t)stack + COROUTINE_STACK - 256};
-            park_enter_task(task, TASKPROF_SEMACQUIRE, &object, &regs);
-            if (i % 2)
-                taskprof_task_unpark(task);
-            taskprof_coroutine_end(task);
-        }
-        munmap(stack, COROUTINE_STACK);
+    static __thread struct brief live[LIVE];
+    for (int i = 0; i < COROUTINES_EACH + LIVE; i++) {
+        end_coroutine(&live[i % LIVE]);
+        if (i < COROUTINES_EACH)
+            begin_coroutine(&live[i % LIVE], &object, i);
     }
     return NULL;
 }
@@ -114,7 +193,14 @@ static void check(const struct snapshot *snapshot)
         for (int age = 0; age < SNAPSHOT_AGES; age++)
             aged += group->ages[age];
         assert_int_equal(aged, group->activity == TASK_PARKED ? group->count : 0);
-        assert_in_range(stack_get(group->stack)->depth, 0, STACK_DEPTH_MAX);
+        const struct stack *stack = stack_get(group->stack);
+        assert_in_range(stack->depth, 0, STACK_DEPTH_MAX);
+        if (group->activity == TASK_PARKED && group->reason == TASKPROF_SEMACQUIRE) {
+            // on_stack, run_brief, park_brief
+            assert_int_equal(stack->end, STACK_WHOLE);
+            assert_in_range(stack->depth, 3, 2 + BRIEF_DEPTHS);
+            briefs += group->count;
+        }
     }
     assert_int_equal(sum, snapshot->tasks);
     assert_int_equal(snapshot->threads + snapshot->coroutines, snapshot->tasks);
@@ -181,6 +267,7 @@ static void counts_add_up_while_tasks_come_and_go(void **state)
     pthread_join(consumers[0], NULL);
     pthread_join(consumers[1], NULL);
     eventually(atomic_load(&snapshots) > SCRAPERS * 4);
+    assert_true(atomic_load(&briefs) > SCRAPERS * LIVE);
     atomic_store(&stop, true);
     for (int i = 0; i < SCRAPERS; i++)
         pthread_join(scrapers[i], NULL);
