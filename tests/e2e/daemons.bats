@@ -1,10 +1,11 @@
 #!/usr/bin/env bats
 # Unmodified servers that turn into daemons, change their user, and shut themselves into a chroot,
 # under taskprof run: the endpoint stays where it was announced, and shows the daemon.
+#
+# shellcheck disable=SC2154,SC2034 # the helpers' variables
 
 bats_require_minimum_version 1.5.0
 
-# shellcheck disable=SC2154,SC2034 # the helpers' variables
 setup() {
   # shellcheck source=tests/e2e/servers/helpers.bash
   source "$BATS_TEST_DIRNAME/servers/helpers.bash"

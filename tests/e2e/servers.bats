@@ -1,10 +1,11 @@
 #!/usr/bin/env bats
 # Unmodified servers, as Debian packages them, started through taskprof run: they serve their
 # clients as they do without it, and every thread is in the profile with the stack that eu-stack has.
+#
+# shellcheck disable=SC2154,SC2034 # the helpers' variables
 
 bats_require_minimum_version 1.5.0
 
-# shellcheck disable=SC2154,SC2034 # the helpers' variables
 setup() {
   # shellcheck source=tests/e2e/servers/helpers.bash
   source "$BATS_TEST_DIRNAME/servers/helpers.bash"
