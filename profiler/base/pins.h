@@ -2,10 +2,11 @@
 
 #pragma once
 
+#include "profiler/base/lock.h"
+
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 
 // Returns when there are no pins. One lasts as long as one stack is read: microseconds, or some
 // milliseconds where code is met for the first time. Sleeps after some tries, so that a thread with
@@ -17,11 +18,14 @@
             pins_pause(tries_);                                     \
     } while (0)
 
+// On a futex: a thread that was cancelled would leave clock_nanosleep, and its stack be freed,
+// while the collector reads it.
 static inline void pins_pause(unsigned tries)
 {
     enum { YIELDS = 100, NAP_NS = 50000 };
+    _Atomic uint32_t nothing = 0;
     if (tries < YIELDS)
         sched_yield();
     else
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = NAP_NS}, NULL);
+        futex_wait(&nothing, 0, NAP_NS);
 }

@@ -42,19 +42,28 @@ bool thread_may_have_been(pid_t tid)
 static void thread_exits(void *task)
 {
     // A destructor of the application that runs after this one and parks registers anew; glibc
-    // then calls this once more.
-    thread_self = (struct thread_self){0};
+    // then calls this once more. So does a signal's handler; its task is not to end this one.
+    thread_self.thread = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    thread_self.current = NULL;
     task_end(task);
 }
 
-// The calling thread takes `task` for its own.
+// The calling thread takes `task` for its own. A signal's handler that parks may have come first,
+// and registered the thread: it is one task all the same.
 static void adopt(struct taskprof_task *task)
 {
     atomic_store_explicit(&task->tid_or_units, (uint32_t)gettid(), memory_order_relaxed);
-    thread_self = (struct thread_self){.current = task, .thread = task};
+    thread_self.current = task;
+    // A handler that comes later registers nothing. So what one registered is known from here on.
+    atomic_signal_fence(memory_order_seq_cst);
+    struct taskprof_task *before = thread_self.thread;
+    thread_self.thread = task;
     if (have_exit_key)
         pthread_setspecific(exit_key, task);
     task_live(task);
+    if (before)
+        task_end(before);
 }
 
 struct taskprof_task *thread_register(enum task_kind kind, const char *name)
