@@ -170,6 +170,9 @@ static void *run(void *argument)
 {
     struct described_file *types = argument;
     struct inquiry inquiry;
+    // As the thread that reads DWARF: no application's processor, and none of its numbers.
+    own_thread_be_modest();
+    own_fd_separate();
     learn(types);
     publish(types);
     for (;;) {

@@ -79,6 +79,8 @@ int main(void)
         g_thread_pool_push(pool, GINT_TO_POINTER(i), NULL);
     while (g_atomic_int_get(&worked) < WORKERS)
         g_thread_yield();
+    while (g_async_queue_length(jobs) != -3 || g_async_queue_length(replies) != -2)
+        g_usleep(1000);
     printf("READY %d %d\n", g_async_queue_length(jobs), g_async_queue_length(replies));
     fflush(stdout);
     while (getchar() != EOF)
