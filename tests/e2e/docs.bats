@@ -33,7 +33,7 @@ setup() {
     address=
     export HOME=$BATS_TEST_TMPDIR PPROF_TMPDIR=$BATS_TEST_TMPDIR no_proxy='*' NO_PROXY='*'
     export TASKPROF_HTTP=127.0.0.1:0 LD_LIBRARY_PATH=$library CMAKE_PREFIX_PATH=$prefix
-    export PKG_CONFIG_PATH=$library/pkgconfig
+    export PKG_CONFIG_PATH=$library/pkgconfig PATH=$prefix/bin:$PATH
     unset TASKPROF_HOSTS TASKPROF_MAX_CONNECTIONS TASKPROF_CLIENT_TIMEOUT
 }
 
@@ -114,10 +114,18 @@ says_what_is_shown() {
     describes shown printed
 }
 
+# A port of its own for a server that is shown with its usual one.
+choose_port() {
+    command=${command// 6379 / $((20000 + RANDOM % 12000)) }
+}
+
 # One command, as shown, with `shown` below it.
 type_command() {
     command=${1//build\/release/$build}
     [ -z "$address" ] || command=${command//localhost:6060/$address}
+    # Ports that are free here.
+    command=${command//127.0.0.1:6060/127.0.0.1:0}
+    [[ $command != *'taskprof run '*'&' ]] || choose_port
     if [[ $command == *'&' ]]; then
         eval "exec ${command%&}" >server.out 2>&1 3>&- &
         servers+=($!)
