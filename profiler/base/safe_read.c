@@ -1,5 +1,6 @@
 #include "profiler/base/safe_read.h"
 
+#include "profiler/base/fence.h"
 #include "profiler/base/own_fd.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ ssize_t safe_read(uintptr_t address, void *into, size_t length)
     ssize_t got = process_vm_readv(gettid(), &local, 1, &remote, 1, 0);
     if (got < 0)
         got = errno == EFAULT ? -EFAULT : read_through_proc(address, into, length);
+    fence_loads();
     errno = saved;
     return got;
 }
@@ -52,6 +54,7 @@ ssize_t safe_read_parts(const struct safe_read_part *parts, unsigned count)
     ssize_t got = process_vm_readv(gettid(), local, count, remote, count, 0);
     if (got < 0)
         got = -errno;
+    fence_loads();
     errno = saved;
     return got;
 }

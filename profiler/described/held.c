@@ -21,7 +21,7 @@ bool held_read(const struct inquiry *inquiry, struct held *ret)
     memcpy(ret->words, record.regs.saved, sizeof(record.regs.saved));
     ret->sp = record.regs.sp;
     ssize_t got = safe_read(ret->sp, ret->words + ARCH_SAVED, HELD_STACK_BYTES);
-    // The kernel read the stack before this look: a system call lies between.
+    // safe_read keeps this look behind it.
     if (got < 0 || atomic_load_explicit(&task->seq, memory_order_relaxed) != inquiry->seq)
         return false;
     ret->count = ARCH_SAVED + (size_t)got / sizeof(uintptr_t);
