@@ -3,37 +3,65 @@
 #include <stdio.h>
 #include <string.h>
 
-// Functions that stand between a creator and what it creates.
-static bool is_between(const char *function)
+static bool starts_with(const char *text, const char *start)
 {
-    return strncmp(function, "taskprof_", strlen("taskprof_")) == 0 ||
-           strcmp(function, "pthread_create") == 0 || strcmp(function, "thrd_create") == 0;
+    return strncmp(text, start, strlen(start)) == 0;
 }
 
-// How many of a symbol's frames, the innermost first, stand between. What is inlined into such a
-// function does too, whatever its name.
-static unsigned count_between(const struct symbol *symbol)
+// Functions that stand between a creator and what it creates.
+static bool is_between(const struct symbol_frame *frame)
+{
+    return starts_with(frame->function, "taskprof_") ||
+           strcmp(frame->function, "pthread_create") == 0 ||
+           strcmp(frame->function, "thrd_create") == 0;
+}
+
+// C++'s own library does, too: std::thread and std::async are its, and who calls them is not.
+// Templates over a lambda have no mangled name in DWARF; their file tells. What calls a thread's
+// function bears that function in its name.
+static bool is_cxx_library(const struct symbol_frame *frame)
+{
+    if (starts_with(frame->function, "_ZNSt6thread11_State_impl"))
+        return false;
+    return starts_with(frame->function, "_ZNSt") || starts_with(frame->function, "_ZSt") ||
+           strstr(frame->file, "/include/c++/");
+}
+
+// How many of a symbol's frames, the innermost first, stand between. What is inlined into
+// taskprof's functions does too, whatever its name; what is inlined into C++'s may be the
+// application's.
+static unsigned count_between(const struct symbol *symbol, bool cxx)
 {
     unsigned count = symbol->count;
-    while (count && !is_between(symbol->frames[count - 1].function))
+    while (count && !is_between(&symbol->frames[count - 1]))
         count--;
+    while (cxx && count < symbol->count && is_cxx_library(&symbol->frames[count]))
+        count++;
     return count;
 }
 
-struct origin origin_choose(const uintptr_t *addresses, const struct symbol *const *symbols,
-                            size_t count)
+static struct origin choose(const uintptr_t *addresses, const struct symbol *const *symbols,
+                            size_t count, bool cxx)
 {
     static const struct symbol_frame nameless = {.function = "", .file = ""};
     for (size_t i = 0; i < count; i++) {
         const struct symbol *symbol = symbols[i];
         if (!symbol || symbol->count == 0)
             return (struct origin){.frame = &nameless, .address = addresses[i]};
-        unsigned between = count_between(symbol);
+        unsigned between = count_between(symbol, cxx);
         if (between < symbol->count)
             return (struct origin){
                 .frame = &symbol->frames[between], .address = addresses[i], .entry = symbol->entry};
     }
     return (struct origin){.frame = &nameless};
+}
+
+struct origin origin_choose(const uintptr_t *addresses, const struct symbol *const *symbols,
+                            size_t count)
+{
+    struct origin origin = choose(addresses, symbols, count, true);
+    // Deep in C++'s library the library is all that can be named.
+    return origin.address ? origin : choose(addresses, symbols, count, false);
 }
 
 struct origin origin_of(stack_id creation)

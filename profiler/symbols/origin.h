@@ -1,13 +1,15 @@
 // Who really created something: the first frame of a creation stack, inlined ones among them, that
-// is neither taskprof's own nor pthread_create or thrd_create. Every dump names the same one.
+// is neither taskprof's own nor pthread_create or thrd_create, nor C++'s standard library's. Every
+// dump names the same one.
 
 #pragma once
 
 #include "profiler/symbols/symbols.h"
 #include "profiler/unwind/stack.h"
 
-// The first frames of a creation stack: enough to get past taskprof's own.
-enum { ORIGIN_DEPTH = 8 };
+// The first frames of a creation stack: enough to get past taskprof's own, and past std::async,
+// which is a dozen calls deep where nothing is inlined.
+enum { ORIGIN_DEPTH = 24 };
 
 struct origin {
     const struct symbol_frame *frame; // its function is "" when the address has no name

@@ -74,6 +74,29 @@ static void what_is_inlined_into_taskprofs_own_is_its_own(void **state)
     assert_chosen(CHOSEN("helper taskprof_x start_pool"), 0, "start_pool");
 }
 
+static void cxx_library_is_skipped_as_long_as_somebody_calls_it(void **state)
+{
+    (void)state;
+    assert_chosen(CHOSEN("pthread_create", "_ZNSt6thread15_M_start_threadEv", "serve"), 2, "serve");
+    assert_chosen(CHOSEN("taskprof_x", "_ZSt5asyncIvEv serve"), 1, "serve");
+    assert_chosen(CHOSEN("pthread_create", "_ZN5Store5startEv"), 1, "_ZN5Store5startEv");
+    assert_chosen(CHOSEN("pthread_create", "_ZNSt6thread15_M_start_threadEv"), 1,
+                  "_ZNSt6thread15_M_start_threadEv");
+    // A template over a lambda, whose name is not mangled.
+    struct symbol_frame inlined[] = {
+        {"thread<main()::<lambda()> >", "/usr/include/c++/12/bits/std_thread.h", 143, 0},
+        {"main", "/src/main.cpp", 7, 0},
+    };
+    struct symbol symbol = {.entry = 0x1000, .frames = inlined, .count = 2};
+    // And what is inlined into the library is not the library's.
+    assert_chosen(CHOSEN("pthread_create", "_ZNSt6threadC4Ev serve _ZSt8__invokeEv"), 1, "serve");
+    assert_chosen(CHOSEN("_ZNSt6threadC4Ev", "_ZNSt6thread11_State_implIZ5serveE"), 1,
+                  "_ZNSt6thread11_State_implIZ5serveE");
+    assert_string_equal(
+        origin_choose(&(uintptr_t){0x1001}, (const struct symbol *[]){&symbol}, 1).frame->function,
+        "main");
+}
+
 static void an_address_without_a_name_is_the_creator_and_is_shown_as_such(void **state)
 {
     char place[ORIGIN_PLACE_MAX];
@@ -118,6 +141,7 @@ int main(void)
         cmocka_unit_test(functions_that_only_pass_on_a_creation_are_skipped),
         cmocka_unit_test(inlined_frames_count_as_any_other),
         cmocka_unit_test(what_is_inlined_into_taskprofs_own_is_its_own),
+        cmocka_unit_test(cxx_library_is_skipped_as_long_as_somebody_calls_it),
         cmocka_unit_test(an_address_without_a_name_is_the_creator_and_is_shown_as_such),
         cmocka_unit_test(without_a_creator_there_is_none),
         cmocka_unit_test(a_place_is_file_and_line_or_what_is_known_instead),
