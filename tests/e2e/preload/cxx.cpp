@@ -88,9 +88,9 @@ int main()
     locked.lock();
     locked_timed.lock();
     locked_shared.lock();
-    for (auto function : {in_lock, in_try_lock_for, in_try_lock_until, in_lock_shared,
-                          in_lock_exclusive, in_wait, in_wait_for, in_wait_until, in_future,
-                          in_join})
+    for (auto function :
+         {in_lock, in_try_lock_for, in_try_lock_until, in_lock_shared, in_lock_exclusive, in_wait,
+          in_wait_for, in_wait_until, in_future, in_join})
         std::thread(function).detach();
     std::puts("ready");
     std::fflush(stdout);
