@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     const char *habit = argc > 1 ? argv[1] : "";
     pthread_t loader = 0;
     if (strcmp(habit, "threads") == 0 && argc > 2) {
-        for (int i = atoi(argv[2]); i > 0; i--)
+        for (long i = strtol(argv[2], NULL, 10); i > 0; i--)
             start(wait_for_ever, NULL);
     } else if (strcmp(habit, "handlers") == 0) {
         struct sigaction action = {.sa_handler = handle};
