@@ -97,13 +97,17 @@ struct field {
 };
 
 // A field by name, in the structure or in the nameless ones and bases inside of it.
-static bool find_field(const Dwarf_Die *structure, const char *name, int depth, struct field *ret)
+// Here and below, `left` is how many more members may be looked at: nameless ones may be nested
+// without end.
+static bool find_field(const Dwarf_Die *structure, const char *name, int depth, unsigned *left,
+                       struct field *ret)
 {
     Dwarf_Die child;
     Dwarf_Die parent = *structure;
     if (depth > NESTED_MAX || dwarf_child(&parent, &child) != 0)
         return false;
-    for (int i = 0; i < MEMBERS_MAX; i++) {
+    while (*left) {
+        --*left;
         int tag = dwarf_tag(&child);
         const char *known = tag == DW_TAG_member ? dwarf_diename(&child) : NULL;
         struct field field = {.member = child};
@@ -115,7 +119,7 @@ static bool find_field(const Dwarf_Die *structure, const char *name, int depth, 
                 return true;
             }
             if (!known && type_peel(&field.type, &inner) && type_is_structure(&inner) &&
-                find_field(&inner, name, depth + 1, ret)) {
+                find_field(&inner, name, depth + 1, left, ret)) {
                 ret->offset += field.offset;
                 return true;
             }
@@ -126,14 +130,15 @@ static bool find_field(const Dwarf_Die *structure, const char *name, int depth, 
     return false;
 }
 
-static void list_fields(const Dwarf_Die *structure, const char *wanted, int depth,
+static void list_fields(const Dwarf_Die *structure, const char *wanted, int depth, unsigned *left,
                         struct near *near, char *list, size_t size, unsigned *count)
 {
     Dwarf_Die child;
     Dwarf_Die parent = *structure;
     if (depth > NESTED_MAX || dwarf_child(&parent, &child) != 0)
         return;
-    for (int i = 0; i < MEMBERS_MAX; i++) {
+    while (*left) {
+        --*left;
         int tag = dwarf_tag(&child);
         const char *name = tag == DW_TAG_member ? dwarf_diename(&child) : NULL;
         Dwarf_Die type;
@@ -148,7 +153,7 @@ static void list_fields(const Dwarf_Die *structure, const char *wanted, int dept
             ++*count;
         } else if (is_member(tag) && type_of(&child, &type) && type_peel(&type, &inner) &&
                    type_is_structure(&inner)) {
-            list_fields(&inner, wanted, depth + 1, near, list, size, count);
+            list_fields(&inner, wanted, depth + 1, left, near, list, size, count);
         }
         if (dwarf_siblingof(&child, &child) != 0)
             break;
@@ -237,12 +242,14 @@ static int enter_field(struct walk *walk, unsigned step)
         return fail(walk, step - 1, why);
     }
     struct field field;
-    if (!find_field(&here, wanted->name, 0, &field)) {
+    unsigned left = MEMBERS_MAX;
+    if (!find_field(&here, wanted->name, 0, &left, &field)) {
         struct near near = {0};
         char list[160] = "";
         char likely[NEAR_TEXT_MAX];
         unsigned count = 0;
-        list_fields(&here, wanted->name, 0, &near, list, sizeof(list), &count);
+        left = MEMBERS_MAX;
+        list_fields(&here, wanted->name, 0, &left, &near, list, sizeof(list), &count);
         snprintf(walk->problem, PROBLEM_MAX,
                  "%.60s: %s=: %.60s has no field \"%s\"%.160s; it has %s", walk->description->type,
                  description_key(walk->role), walk->owner, wanted->name, near_text(&near, likely),
@@ -442,22 +449,23 @@ struct descent {
 };
 
 static bool descend(const struct descent *descent, const Dwarf_Die *type, uint64_t offset,
-                    int depth);
+                    int depth, unsigned *left);
 
 static bool descend_fields(const struct descent *descent, Dwarf_Die *structure, uint64_t offset,
-                           int depth)
+                           int depth, unsigned *left)
 {
     Dwarf_Die child;
     if (dwarf_child(structure, &child) != 0)
         return false;
-    for (int i = 0; i < MEMBERS_MAX; i++) {
+    while (*left) {
+        --*left;
         Dwarf_Die type;
         uint64_t start;
         Dwarf_Word size;
         if (is_member(dwarf_tag(&child)) && type_of(&child, &type) &&
             member_offset(&child, &start) && start <= offset &&
             dwarf_aggregate_size(&type, &size) == 0 && offset - start < size &&
-            descend(descent, &type, offset - start, depth + 1))
+            descend(descent, &type, offset - start, depth + 1, left))
             return true;
         if (dwarf_siblingof(&child, &child) != 0)
             break;
@@ -466,7 +474,7 @@ static bool descend_fields(const struct descent *descent, Dwarf_Die *structure, 
 }
 
 static bool descend(const struct descent *descent, const Dwarf_Die *type, uint64_t offset,
-                    int depth)
+                    int depth, unsigned *left)
 {
     Dwarf_Die here = *type;
     for (int i = 0; i < PEEL_MAX; i++) {
@@ -484,20 +492,20 @@ static bool descend(const struct descent *descent, const Dwarf_Die *type, uint64
     if (depth > NESTED_MAX)
         return false;
     if (type_is_structure(&here))
-        return descend_fields(descent, &here, offset, depth);
+        return descend_fields(descent, &here, offset, depth, left);
     if (dwarf_tag(&here) == DW_TAG_array_type && type_of(&here, &element) &&
         dwarf_aggregate_size(&element, &size) == 0 && size)
-        return descend(descent, &element, offset % size, depth + 1);
+        return descend(descent, &element, offset % size, depth + 1, left);
     return false;
 }
 
 bool type_descend(const Dwarf_Die *type, uint64_t offset, type_visit visit, void *context)
 {
     const struct descent descent = {visit, context};
-    return descend(&descent, type, offset, 0);
+    unsigned left = MEMBERS_MAX;
+    return descend(&descent, type, offset, 0, &left);
 }
 
-// `left`: how many more fields may be visited, for types may be nested without end.
 static void visit_fields(const struct descent *descent, const Dwarf_Die *type, uint64_t offset,
                          int depth, unsigned *left)
 {
