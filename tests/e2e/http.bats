@@ -279,8 +279,9 @@ refused() {
     refused 400 'no body' -X GET -d body "$url/goroutine"
     refused 400 'no body' -X GET -H 'Transfer-Encoding: chunked' -d body "$url/goroutine"
     head -c 1048577 /dev/zero >"$BATS_TEST_TMPDIR/big"
-    refused 413 '1048576 bytes' -H 'Expect:' --data-binary "@$BATS_TEST_TMPDIR/big" "$url/symbol"
-    refused 413 '1048576 bytes' -H 'Expect:' -H 'Transfer-Encoding: chunked' \
+    # A client that does not read while it sends may meet the reset before the answer.
+    eventually refused 413 '1048576 bytes' -H 'Expect:' --data-binary "@$BATS_TEST_TMPDIR/big" "$url/symbol"
+    eventually refused 413 '1048576 bytes' -H 'Expect:' -H 'Transfer-Encoding: chunked' \
         --data-binary "@$BATS_TEST_TMPDIR/big" "$url/symbol"
     # For ever is not read.
     run curl -sS --noproxy '*' --max-time 30 -o "$body" -H 'Expect:' -X POST -T - "$url/symbol" \

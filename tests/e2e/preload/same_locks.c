@@ -3,6 +3,7 @@
 #include "same.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdint.h>
 #include <threads.h>
@@ -144,6 +145,15 @@ static void *itself(void *argument)
     return argument;
 }
 
+// What a detached thread is told; said by another, so that the lines keep their order.
+static _Atomic int told = -1;
+
+static void *itself_detached(void *argument)
+{
+    told = pthread_join(pthread_self(), NULL);
+    return argument;
+}
+
 static void threads(void)
 {
     pthread_t thread;
@@ -151,7 +161,10 @@ static void threads(void)
     SAY(in_thread(itself, (void *)42));
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    SAY(pthread_create(&thread, &attributes, itself, NULL));
+    SAY(pthread_create(&thread, &attributes, itself_detached, NULL));
+    while (told < 0)
+        sched_yield();
+    printf("a detached thread that joins itself: %d\n", told);
     // As large as no address space has room for.
     pthread_attr_setstacksize(&attributes, (size_t)1 << 50);
     SAY(pthread_create(&thread, &attributes, itself, NULL));
