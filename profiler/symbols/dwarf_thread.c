@@ -93,6 +93,17 @@ static bool after_step(void)
     return atomic_load_explicit(&queue.runs, memory_order_relaxed);
 }
 
+// Unless it was called back into service meanwhile.
+static bool leaves(void)
+{
+    lock_acquire(&symbol_cache_lock);
+    bool stop = queue.stopping;
+    if (stop)
+        queue.alive = false;
+    lock_release(&symbol_cache_lock);
+    return stop;
+}
+
 static void *run(void *unused)
 {
     (void)unused;
@@ -109,13 +120,16 @@ static void *run(void *unused)
         struct symbol_module *module = entry ? entry->module : NULL;
         uint64_t ticket = entry ? entry->ticket : 0;
         bool stop = queue.stopping;
-        if (stop)
-            queue.alive = false;
-        else if (entry)
+        if (!stop && entry)
             queue.first = entry->next;
         lock_release(&symbol_cache_lock);
-        if (stop)
-            break;
+        if (stop) {
+            // Here, and not on the thread that stops: it calls free, which may be stuck.
+            symbol_modules_close_dwarf();
+            if (leaves())
+                break;
+            continue;
+        }
         if (entry) {
             answer(entry, module, ticket);
             unannounced++;
@@ -185,7 +199,6 @@ void dwarf_thread_stop(void)
     if (joinable && (!alive || wait_until_left(left))) {
         pthread_join(thread, NULL);
         joinable = false;
-        symbol_modules_close_dwarf();
     }
     lock_release(&control);
 }

@@ -64,15 +64,21 @@ struct symbol_module *symbol_modules_get(const struct mapping *mapping)
 
 void symbol_modules_close_dwarf(void)
 {
-    lock_acquire(&modules_lock);
-    for (struct symbol_module *module = modules; module; module = module->next) {
-        if (atomic_load_explicit(&module->dwarf, memory_order_acquire) != MODULE_DWARF_OPEN)
-            continue;
-        dwarf_lines_close(module->lines);
-        module->lines = NULL;
-        atomic_store_explicit(&module->dwarf, MODULE_DWARF_UNKNOWN, memory_order_release);
-    }
-    lock_release(&modules_lock);
+    struct dwarf_lines *lines;
+    do {
+        lines = NULL;
+        lock_acquire(&modules_lock);
+        for (struct symbol_module *module = modules; module && !lines; module = module->next) {
+            if (atomic_load_explicit(&module->dwarf, memory_order_acquire) != MODULE_DWARF_OPEN)
+                continue;
+            lines = module->lines;
+            module->lines = NULL;
+            atomic_store_explicit(&module->dwarf, MODULE_DWARF_UNKNOWN, memory_order_release);
+        }
+        lock_release(&modules_lock);
+        // Not under the lock: it calls free, which may be stuck.
+        dwarf_lines_close(lines);
+    } while (lines);
 }
 
 void symbol_modules_after_fork(void)

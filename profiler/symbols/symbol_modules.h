@@ -32,7 +32,8 @@ struct symbol_module *symbol_modules_get(const struct mapping *mapping);
 // Where the mapped code, of which this is a piece, is: what a cached name must not outlive.
 uint64_t symbol_modules_identity(const struct mapping *mapping);
 
-// Closes the DWARF of all modules; their state is then MODULE_DWARF_UNKNOWN. No DWARF thread runs.
+// Closes the DWARF of all modules; their state is then MODULE_DWARF_UNKNOWN. On the
+// DWARF thread.
 void symbol_modules_close_dwarf(void);
 
 // In the child of a fork: all modules are loaded anew.

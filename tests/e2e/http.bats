@@ -598,6 +598,8 @@ all_stuck_parked() {
 @test "with malloc locked for ever, the endpoint can be stopped" {
     [ -z "${TASKPROF_SANITIZE:-}" ] || skip "sanitizers have a malloc of their own"
     start http_stuck_malloc
+    # DWARF is open now, in memory that can't be given back later.
+    [ "$(get "$url/goroutine?debug=2")" = 200 ]
     echo stuck >&7
     eventually line_is 2 stuck
     [ "$(get --max-time 10 "$url/cmdline")" = 200 ]
