@@ -20,7 +20,6 @@
 
 enum {
     ADDRESS_MAX = 128,
-    LOOKS_MAX = 256, // at whether the parent is gone, by a child that is no session's leader
     STACK_BYTES = 512 << 10,
     RETRIES = 50, // at an address that a parent has just now given up
 };
@@ -38,7 +37,6 @@ static _Atomic pid_t owner; // who has the endpoint
 static pid_t self;
 static pid_t parent;
 static _Atomic enum since since;
-static _Atomic unsigned looks;
 static _Atomic bool acts; // one of the threads that look has begun to do something about it
 
 bool family_is_owner(void)
@@ -50,7 +48,6 @@ static void in_child(void)
 {
     parent = self;
     self = getpid();
-    atomic_store_explicit(&looks, 0, memory_order_relaxed);
     atomic_store_explicit(&acts, false, memory_order_relaxed);
     if (since != NOT_A_DAEMON)
         since = since == LEADER ? LEADERS_CHILD : NOT_A_DAEMON;
@@ -159,12 +156,9 @@ static void start_thread(void)
 void family_look(void)
 {
     int saved = errno;
-    unsigned look = atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed);
-    bool now = everybody || since == LEADER || getppid() != parent;
-    if (now || look >= LOOKS_MAX) {
-        atomic_store_explicit(&family_pending, false, memory_order_relaxed);
-        if (now && !atomic_exchange_explicit(&acts, true, memory_order_relaxed))
-            start_thread();
-    }
+    atomic_store_explicit(&family_pending, false, memory_order_relaxed);
+    // Several threads may come here at once.
+    if (!atomic_exchange_explicit(&acts, true, memory_order_relaxed))
+        start_thread();
     errno = saved;
 }

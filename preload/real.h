@@ -45,7 +45,7 @@ int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout
     X(pthread_rwlock_clockrdlock) \
     X(pthread_rwlock_wrlock) X(pthread_rwlock_trywrlock) X(pthread_rwlock_timedwrlock) \
     X(pthread_rwlock_clockwrlock) \
-    X(sem_wait) X(sem_timedwait) X(sem_clockwait) \
+    X(sem_wait) X(sem_trywait) X(sem_timedwait) X(sem_clockwait) \
     X(mtx_lock) X(mtx_trylock) X(mtx_timedlock) X(cnd_wait) X(cnd_timedwait) \
     X(thrd_create) X(thrd_join) X(thrd_sleep) \
     X(read) X(__read_chk) X(readv) X(write) X(writev) \

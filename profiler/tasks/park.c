@@ -26,8 +26,10 @@ static bool outer_is_alive(const struct taskprof_task *task, uintptr_t sp)
 
 // A signal handler may interrupt this anywhere, park, and unpark. While `depth` is not 0 its parks
 // only nest: so depth is claimed first, with the sp that nesting is judged by, and given back last.
-static inline void record(struct taskprof_task *task, enum taskprof_reason reason, uintptr_t object,
-                          unsigned waits, bool is_call, const struct arch_regs *regs)
+static inline __attribute__((always_inline)) void record(struct taskprof_task *task,
+                                                         enum taskprof_reason reason,
+                                                         uintptr_t object, unsigned waits,
+                                                         bool is_call, const struct arch_regs *regs)
 {
     uint8_t depth = atomic_load_explicit(&task->depth, memory_order_relaxed);
     if (depth && outer_is_alive(task, regs->sp)) {
@@ -46,6 +48,7 @@ static inline void record(struct taskprof_task *task, enum taskprof_reason reaso
     // Each release below keeps the store behind the even seq that came before: a reader that sees a
     // new field also sees that the old park is over.
     const uintptr_t *from = (const uintptr_t *)regs;
+#pragma GCC unroll 16
     for (size_t i = 0; i < REGS; i++)
         atomic_store_explicit(&task->regs[i], from[i], memory_order_release);
     atomic_store_explicit(&task->object, object, memory_order_release);
@@ -89,9 +92,13 @@ void park_enter(enum taskprof_reason reason, const void *object, const struct ar
         record(task, reason, (uintptr_t)object, 0, false, regs);
 }
 
+// Of threads that have their slot, with no call on the way: most of these parks are around calls
+// that return at once.
 void park_enter_call(enum taskprof_reason reason, const void *object, const struct arch_regs *regs)
 {
-    struct taskprof_task *task = task_current();
+    struct taskprof_task *task = thread_self.current;
+    if (__builtin_expect(!task, 0))
+        task = task_current();
     if (task)
         record(task, reason, (uintptr_t)object, 0, true, regs);
 }
