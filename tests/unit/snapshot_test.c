@@ -278,6 +278,10 @@ static int call_of(const void *function)
 static void a_thread_outside_any_park_is_shown_where_it_is_now_and_not_where_it_was(void **state)
 {
     (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    // The sanitizers' own read is compiled with frame pointers, and /proc tells none.
+    skip();
+#endif
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, steps), 0);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, goes_on, NULL), 0);
