@@ -30,7 +30,8 @@ static void a_mutex_of_every_kind_names_its_holder_while_it_is_held(void **state
     unsigned tried = 0;
     (void)state;
 #if defined(__SANITIZE_THREAD__)
-    // It takes a lock that the C library refuses (a priority without the privilege) for a bad mutex.
+    // It takes a lock that the C library refuses (a priority without the privilege) for a bad
+    // mutex.
     skip();
 #endif
     for (unsigned i = 0; i < 4 * 3 * 2 * 2; i++) {
