@@ -7,7 +7,7 @@
 #
 #   --runs N      runs a row takes its medians of; 5 unless told, 3 with --quick
 #   --rows LIST   these rows alone: park, preload, handoff, first, next, stall, dump, threads,
-#                 channels, memory, symbols, encode
+#                 channels, memory, symbols, encode, servers
 #   --quick       smaller sizes; the numbers to reach are those of the full ones
 #   --growth      instead of the rows, what a snapshot costs by number of tasks, of different
 #                 stacks, and of tasks that changed
@@ -23,7 +23,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build/bench
 bin=$build/bench
-all_rows="park preload handoff first next stall dump threads channels memory symbols encode"
+all_rows="park preload handoff first next stall dump threads channels memory symbols encode servers"
 rows=$all_rows
 runs=
 quick=false
@@ -75,6 +75,7 @@ if $quick; then
     dump_tasks=10000
     thread_counts="100"
     messages=400000
+    requests=5000
     addresses=1000
     groups=1000
     growth_tasks="1000 10000"
@@ -84,6 +85,7 @@ else
     dump_tasks=1000000
     thread_counts="1000 10000"
     messages=4000000
+    requests=50000
     addresses=10000
     groups=10000
     growth_tasks="1000 10000 100000 1000000"
@@ -136,6 +138,8 @@ export DEBUGINFOD_URLS=
 source "$root/bench/report.sh"
 # shellcheck source=bench/rows.sh
 source "$root/bench/rows.sh"
+# shellcheck source=bench/servers.sh
+source "$root/bench/servers.sh"
 
 if $growth; then
     measure_growth

@@ -44,7 +44,7 @@ enum { FIELD_SAMPLE = 2, FIELD_MAPPING = 3, FIELD_LOCATION = 4, FIELD_FUNCTION =
 
 // The most that one number takes with its field's tag, in the messages of such an entry; and what
 // stands before a message or a packed list: a tag and a length.
-enum { NUMBER_MOST = 11, PREFIX_MOST = 6 };
+static const size_t NUMBER_MOST = 11, PREFIX_MOST = 6;
 
 // The same for one entry, of at most `most` bytes: half the work, because the size need not be
 // found out first, nor all the other fields of a Profile be looked at twice.
@@ -216,6 +216,7 @@ static void append_location(struct pprof_stream *stream, Location *location,
     location->line = pointers;
     append_entry(stream, FIELD_LOCATION, location,
                  4 * NUMBER_MOST + location->n_line * (PREFIX_MOST + 2 * NUMBER_MOST));
+    location->line = NULL;
 }
 
 static uint64_t unknown_location(const struct pprof_stream *stream)

@@ -103,6 +103,7 @@ const struct code *code_at(struct described_file *file, uintptr_t address)
     if (known != TABLE_NONE)
         return codes[known];
     if (!codes)
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds
         codes = memory_map(CODES_MAX * sizeof(*codes));
     struct code *code =
         codes && code_count < CODES_MAX ? arena_alloc(&memory, sizeof(*code)) : NULL;

@@ -51,7 +51,7 @@ static void parse(struct described_file *types, const char *text, size_t length)
 {
     unsigned line = 1;
     bool problems = false;
-    for (size_t at = 0; at < length; line++) {
+    for (size_t at = 0; text && at < length; line++) {
         const char *end = memchr(text + at, '\n', length - at);
         size_t width = end ? (size_t)(end - text) - at : length - at;
         problems |= parse_line(types, text + at, width, line);

@@ -142,7 +142,7 @@ static void fetch_stack(struct collector *collector, const struct taskprof_task 
     uintptr_t sp = atomic_load_explicit(&task->regs[1], memory_order_relaxed);
     // A prefetch of an address that is not there does nothing.
     for (uint64_t lines = *memo_lines(&collector->capture.memo, pc); lines; lines &= lines - 1)
-        __builtin_prefetch((const char *)sp + __builtin_ctzll(lines) * LINE);
+        __builtin_prefetch((const char *)sp + (size_t)__builtin_ctzll(lines) * LINE);
 }
 
 // Fetches what the pass will need of the slots ahead: their first line; of those that have changed

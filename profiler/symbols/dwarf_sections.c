@@ -106,13 +106,12 @@ static int read_plain(const struct elf_file *file, const struct dwarf_section *s
 }
 
 static int inflate_all(const struct elf_file *file, const struct dwarf_section *section,
-                       z_stream *stream, bool (*go_on)(void))
+                       z_stream *stream, unsigned char packed[PACKED_AT_ONCE], bool (*go_on)(void))
 {
-    unsigned char packed[PACKED_AT_ONCE];
     int status = Z_OK;
     for (uint64_t at = 0; status == Z_OK && at < section->stored;) {
         uint64_t left = section->stored - at;
-        size_t length = left < sizeof(packed) ? left : sizeof(packed);
+        size_t length = left < PACKED_AT_ONCE ? left : PACKED_AT_ONCE;
         int error = elf_file_read(file, packed, length, section->offset + at);
         if (error)
             return error;
@@ -138,12 +137,13 @@ static int inflate_all(const struct elf_file *file, const struct dwarf_section *
 static int read_packed_data(const struct elf_file *file, const struct dwarf_section *section,
                             unsigned char *into, bool (*go_on)(void))
 {
+    unsigned char packed[PACKED_AT_ONCE];
     z_stream stream = {.next_out = into, .avail_out = (uInt)section->size};
     if (section->size > UINT_MAX)
         return -EFBIG;
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
         return -ENOMEM;
-    int error = inflate_all(file, section, &stream, go_on);
+    int error = inflate_all(file, section, &stream, packed, go_on);
     inflateEnd(&stream);
     return error;
 }
