@@ -88,20 +88,24 @@ refuses() {
 @test "Ctrl-C at a terminal ends the program as it does without" {
     local how
     for how in "" "$taskprof run --"; do
-        # A terminal of its own; what is typed there comes from the pipe.
+        # A terminal of its own; what is typed there comes from the pipe. The
+        # exit code is asked of the shell in it: script(1) of util-linux 2.38
+        # may say 0 for a child whose terminal is closed but whose end can't be
+        # waited for yet.
         mkfifo keys
-        env --default-signal=INT script -qec "$how sh -c 'trap \"echo heard; exit 9\" INT; echo ready; while :; do sleep 1; done'" \
-            "$BATS_TEST_TMPDIR/typescript" <keys >"$out" 2>&1 3>&- &
-        local pid=$! status=0
+        env --default-signal=INT script -qc "trap : INT
+            $how sh -c 'trap \"echo heard; exit 9\" INT; echo ready; while :; do sleep 1; done'
+            echo code=\$?" "$BATS_TEST_TMPDIR/typescript" <keys >"$out" 2>&1 3>&- &
+        local pid=$!
         pids+=("$pid")
         exec 7>keys
         eventually grep -q ready "$out"
         printf '\003' >&7
-        wait "$pid" || status=$?
+        wait "$pid" || true
         exec 7>&-
         cat "$out"
-        [ "$status" = 9 ]
         grep -q heard "$out"
+        grep -q 'code=9' "$out"
         rm keys
     done
 }
