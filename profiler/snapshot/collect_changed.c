@@ -43,6 +43,26 @@ static bool may_be_queue(uint8_t reason)
            reason == TASKPROF_WAIT || reason == TASKPROF_SYSCALL;
 }
 
+// A task that waits on one thing. The group's number.
+static uint32_t collect_waiting(struct collector *collector, const struct collected *collected,
+                                uint32_t channel)
+{
+    uint32_t group = groups_find(&collector->groups, &collected->key);
+    struct tally_task found = {
+        .group = group,
+        .channel = channel,
+        .id = collected->member.id,
+        .start_ns = collected->member.wait_start_ns,
+        .object = collected->member.object,
+        .is_thread = collected->member.is_thread,
+    };
+    if (group == GROUP_NONE)
+        collector->out_of_memory = true;
+    else
+        collect_known(collector, &found, collected->slot);
+    return group;
+}
+
 void collect_parked(struct collector *collector, struct taskprof_task *task,
                     const struct park_record *record, stack_id stack,
                     const struct taskprof_wait *waits, unsigned waits_count,
@@ -75,10 +95,10 @@ void collect_parked(struct collector *collector, struct taskprof_task *task,
             channel = on.channel_slot << 1 | send;
             collected->member.channel_slot = on.channel_slot;
             collected->key.channel_class = waiters_class(&collector->waiters, on.channel_slot);
-            waiters_add(&collector->waiters, on.channel_slot, send, collected->member.wait_ns);
         }
     }
-    uint32_t group = collect_task(collector, collected);
+    uint32_t group = is_select ? collect_task(collector, collected)
+                               : collect_waiting(collector, collected, channel);
     task->cached_stack = stack;
     task->cached_seq = (uint32_t)record->seq;
     task->cached_group = group;

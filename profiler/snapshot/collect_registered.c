@@ -5,7 +5,7 @@
 
 enum {
     ROUND = 64, // one cached park of so many is checked against the kernel each time
-    BLOCK = 8,  // slots; what is fetched ahead is so by one, two and three blocks
+    BLOCK = 16, // slots
     AHEAD = 3,
     LINE = 64,
 };
@@ -28,21 +28,18 @@ static inline bool collect_unchanged(struct collector *collector, const struct t
     if (!(seq & 1) || (uint32_t)seq != task->cached_seq ||
         task->cached_version != collector->version)
         return false;
-    uint32_t channel = atomic_load_explicit(&task->cached_channel, memory_order_relaxed);
-    struct group_member member = {
+    struct tally_task found = {
+        .group = task->cached_group,
+        .channel = atomic_load_explicit(&task->cached_channel, memory_order_relaxed),
         .id = atomic_load_explicit(&task->id, memory_order_acquire),
-        .wait_start_ns = atomic_load_explicit(&task->since_ns, memory_order_acquire),
+        .start_ns = atomic_load_explicit(&task->since_ns, memory_order_acquire),
         .object = atomic_load_explicit(&task->object, memory_order_acquire),
-        .channel_slot = channel == TABLE_NONE ? GROUP_NONE : channel >> 1,
         .is_thread = task_kind(task) == TASK_THREAD,
     };
     // seq never repeats in a slot: unchanged, all of the above belongs to one park of one task.
     if (atomic_load_explicit(&task->seq, memory_order_relaxed) != seq)
         return false;
-    member.wait_ns = collect_wait_of(collector, member.wait_start_ns);
-    collect_into_group(collector, task->cached_group, &member, slot);
-    if (channel != TABLE_NONE)
-        waiters_add(&collector->waiters, member.channel_slot, channel & 1, member.wait_ns);
+    collect_known(collector, &found, slot);
     return true;
 }
 
@@ -136,30 +133,32 @@ static inline bool looks_changed(const struct taskprof_task *task)
     return seq & 1 && (uint32_t)seq != task->cached_seq;
 }
 
-static void fetch_stack(struct collector *collector, const struct taskprof_task *task)
+// What is fetched ahead is so in three steps, a block of slots each: their first lines; of those
+// that have changed the rest; then what will be read of their stacks. The stacks of a million
+// coroutines are in no cache: without this, each one is waited for, line after line.
+static inline void fetch_slots(struct pass *pass, unsigned i)
 {
-    uintptr_t pc = atomic_load_explicit(&task->regs[0], memory_order_relaxed);
-    uintptr_t sp = atomic_load_explicit(&task->regs[1], memory_order_relaxed);
-    // A prefetch of an address that is not there does nothing.
-    for (uint64_t lines = *memo_lines(&collector->capture.memo, pc); lines; lines &= lines - 1)
-        __builtin_prefetch((const char *)sp + (size_t)__builtin_ctzll(lines) * LINE);
-}
-
-// Fetches what the pass will need of the slots ahead: their first line; of those that have changed
-// the rest; then what will be read of their stacks. The stacks of a million coroutines are in no
-// cache: without this, each one is waited for, line after line.
-static inline void look_ahead(struct collector *collector, struct pass *pass, unsigned i)
-{
-    struct taskprof_task *const *blocks = pass->blocks;
-    if (blocks[3])
-        __builtin_prefetch(&blocks[3][i]);
-    if (blocks[2] && looks_changed(&blocks[2][i])) {
-        __builtin_prefetch(&blocks[2][i].regs);
-        __builtin_prefetch(&blocks[2][i].stack_high);
+    if (pass->blocks[3])
+        __builtin_prefetch(&pass->blocks[3][i]);
+    if (pass->blocks[2] && looks_changed(&pass->blocks[2][i])) {
+        __builtin_prefetch(&pass->blocks[2][i].regs);
+        __builtin_prefetch(&pass->blocks[2][i].stack_high);
         pass->changed[2] |= 1u << i;
     }
-    if (pass->changed[1] >> i & 1)
-        fetch_stack(collector, &blocks[1][i]);
+}
+
+// A whole block's in a row: each stack has pages of its own, and where these are is looked up in
+// page tables, for several at a time if no other work lies between.
+static void fetch_stacks(struct collector *collector, const struct pass *pass)
+{
+    for (unsigned left = pass->changed[1]; left; left &= left - 1) {
+        const struct taskprof_task *task = &pass->blocks[1][__builtin_ctz(left)];
+        uintptr_t pc = atomic_load_explicit(&task->regs[0], memory_order_relaxed);
+        uintptr_t sp = atomic_load_explicit(&task->regs[1], memory_order_relaxed);
+        // A prefetch of an address that is not there does nothing.
+        for (uint64_t lines = *memo_lines(&collector->capture.memo, pc); lines; lines &= lines - 1)
+            __builtin_prefetch((const char *)sp + (size_t)__builtin_ctzll(lines) * LINE);
+    }
 }
 
 static void step_on(struct pass *pass, uint32_t ahead, uint32_t high)
@@ -184,8 +183,9 @@ void collect_registered(struct collector *collector)
         step_on(&pass, first + AHEAD * BLOCK, high);
         if (first % TASK_RUN == 0)
             unwatch(&pass);
+        fetch_stacks(collector, &pass);
         for (unsigned i = 0; i < BLOCK; i++) {
-            look_ahead(collector, &pass, i);
+            fetch_slots(&pass, i);
             if (pass.blocks[0] && first + i < high)
                 collect_slot(collector, &pass, &pass.blocks[0][i], first + i);
         }

@@ -7,6 +7,7 @@
 #include "profiler/snapshot/confirm_park.h"
 #include "profiler/snapshot/groups.h"
 #include "profiler/snapshot/owners.h"
+#include "profiler/snapshot/tally.h"
 #include "profiler/snapshot/threads_seen.h"
 #include "profiler/snapshot/waiters.h"
 
@@ -36,6 +37,7 @@ struct collector {
     size_t tids_count;  // listed before the registry was read
     bool tids_are_ours; // and they are this process's, as it counts them itself
     uint32_t high;      // slots of tasks to look at
+    struct tally tally;
     size_t not_started; // threads that were seen created and not yet running
     bool out_of_memory;
 };
@@ -50,19 +52,15 @@ struct collected {
 };
 uint32_t collect_task(struct collector *collector, const struct collected *task);
 
-// Into the lists of tasks that are asked for or needed.
-void collect_into_lists(struct collector *collector, uint32_t number,
+void collect_into_group(struct collector *collector, uint32_t number,
                         const struct group_member *member, uint32_t slot);
 
-// Inline, as groups_add: for a task that did not change this is all that is done.
-static inline void collect_into_group(struct collector *collector, uint32_t number,
-                                      const struct group_member *member, uint32_t slot)
+// A parked task whose group and channel are known.
+static inline void collect_known(struct collector *collector, const struct tally_task *task,
+                                 uint32_t slot)
 {
-    struct group *group = &collector->groups.list[number];
-    groups_add(group, member, collector->snapshot->since_ns);
-    collector->snapshot->tasks++;
-    if (collector->flags & SNAPSHOT_TASKS || owners_is_lock(group->key.reason))
-        collect_into_lists(collector, number, member, slot);
+    if (__builtin_expect(!tally_add(&collector->tally, task), 0))
+        tally_single(collector, task, slot);
 }
 
 static inline uint64_t collect_wait_of(const struct collector *collector, uint64_t since_ns)

@@ -54,32 +54,51 @@ struct group_member {
     uint32_t channel_slot; // index in channel_slab, or GROUP_NONE
     bool is_thread;
 };
-static inline void groups_add(struct group *group, const struct group_member *member,
-                              uint64_t since_ns)
+void groups_add(struct group *group, const struct group_member *member, uint64_t since_ns);
+
+// Several at once.
+struct group_members {
+    uint64_t count; // at least 1
+    uint64_t threads;
+    uint64_t wait_sum_ns;
+    uint64_t wait_max_ns;
+    uint64_t oldest_task; // of them, the one that waits longest
+    uintptr_t object;     // 0: not the same of all
+    uint32_t channel_slot;
+    unsigned age; // of all; SNAPSHOT_AGES: they wait for nothing
+    bool stuck;   // likewise
+};
+static inline void groups_add_members(struct group *group, const struct group_members *members)
 {
     if (group->count == 0) {
-        group->object = member->object;
-        group->channel_slot = member->channel_slot;
-        group->oldest_task = member->id;
+        group->object = members->object;
+        group->channel_slot = members->channel_slot;
+        group->oldest_task = members->oldest_task;
     }
-    group->count++;
-    group->threads += member->is_thread;
-    if (group->object != member->object)
+    group->count += members->count;
+    group->threads += members->threads;
+    if (group->object != members->object)
         group->object = 0;
-    if (group->channel_slot != member->channel_slot)
+    if (group->channel_slot != members->channel_slot)
         group->channel_slot = GROUP_NONE;
-    group->wait_sum_ns += member->wait_ns;
-    if (member->wait_ns > group->wait_max_ns) {
-        group->wait_max_ns = member->wait_ns;
-        group->oldest_task = member->id;
+    group->wait_sum_ns += members->wait_sum_ns;
+    if (members->wait_max_ns > group->wait_max_ns) {
+        group->wait_max_ns = members->wait_max_ns;
+        group->oldest_task = members->oldest_task;
     }
-    if (!member->wait_start_ns)
+    if (members->age == SNAPSHOT_AGES)
         return;
-    group->stuck_since += member->wait_start_ns < since_ns;
-    int age = 0;
-    while (age < SNAPSHOT_AGES - 1 && member->wait_ns >= snapshot_age_limits_ns[age])
+    group->stuck_since += members->stuck ? members->count : 0;
+    group->ages[members->age] += members->count;
+}
+
+// The index in ages of a wait.
+static inline unsigned groups_age(uint64_t wait_ns)
+{
+    unsigned age = 0;
+    while (age < SNAPSHOT_AGES - 1 && wait_ns >= snapshot_age_limits_ns[age])
         age++;
-    group->ages[age]++;
+    return age;
 }
 
 // Sets all sums to zero. When most groups were empty, forgets all of them and returns true: numbers

@@ -19,11 +19,14 @@
 static struct lock collector_lock = LOCK_INIT; // guards `the_collector`
 static struct collector the_collector = {.version = 1};
 
-void collect_into_lists(struct collector *collector, uint32_t number,
+void collect_into_group(struct collector *collector, uint32_t number,
                         const struct group_member *member, uint32_t slot)
 {
     struct snapshot *snapshot = collector->snapshot;
-    if (owners_is_lock(collector->groups.list[number].key.reason) &&
+    struct group *group = &collector->groups.list[number];
+    groups_add(group, member, snapshot->since_ns);
+    snapshot->tasks++;
+    if (owners_is_lock(group->key.reason) &&
         !owners_note(&collector->lock_candidates, member, slot, number))
         collector->out_of_memory = true;
     if (!(collector->flags & SNAPSHOT_TASKS))
@@ -145,6 +148,7 @@ static int collect(struct collector *into, struct snapshot *snapshot)
     owners_begin(&into->lock_candidates);
     table_clear(&into->registered);
     table_clear(&into->starting);
+    tally_begin(&into->tally);
     into->not_started = 0;
     into->out_of_memory = false;
     into->proc = proc_threads_open();
@@ -152,6 +156,7 @@ static int collect(struct collector *into, struct snapshot *snapshot)
     collect_registered(into);
     collect_starting(into);
     collect_strangers(into);
+    tally_flush(into);
     collect_owners(into);
     snapshot->proc_error = into->proc < 0 ? into->proc : 0;
     snapshot->maps_error = into->capture.maps_error;

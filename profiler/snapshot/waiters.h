@@ -48,20 +48,27 @@ static inline struct snapshot_channel *waiters_channel(const struct waiters *wai
 struct waits_on waiters_found(const struct waiters *waiters, const struct inquiry *inquiry,
                               bool *ret_open);
 
-// One task waits on this channel since wait_ns.
-static inline void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send,
-                               uint64_t wait_ns)
+// So many tasks wait on this channel.
+static inline void waiters_add_many(struct waiters *waiters, uint32_t channel_slot, bool send,
+                                    uint64_t count, uint64_t wait_sum_ns, uint64_t wait_max_ns)
 {
     struct snapshot_channel *channel = waiters_channel(waiters, channel_slot);
     if (!channel)
         return;
     if (send)
-        channel->senders++;
+        channel->senders += count;
     else
-        channel->receivers++;
-    channel->wait_sum_ns += wait_ns;
-    if (wait_ns > channel->wait_max_ns)
-        channel->wait_max_ns = wait_ns;
+        channel->receivers += count;
+    channel->wait_sum_ns += wait_sum_ns;
+    if (wait_max_ns > channel->wait_max_ns)
+        channel->wait_max_ns = wait_max_ns;
+}
+
+// One task waits on this channel since wait_ns.
+static inline void waiters_add(struct waiters *waiters, uint32_t channel_slot, bool send,
+                               uint64_t wait_ns)
+{
+    waiters_add_many(waiters, channel_slot, send, 1, wait_ns, wait_ns);
 }
 
 // The channel's class, 0 if it is not in this snapshot.
