@@ -7,7 +7,7 @@
 
 #include "profiler/symbols/symbol_cache.h"
 
-// `when_nudged`: see dwarf_thread_nudge. 0 or a negative errno.
+// `nudge`: see dwarf_thread_nudge. 0 or a negative errno.
 int dwarf_thread_start(void (*nudge)(void));
 void dwarf_thread_stop(void);
 
