@@ -10,7 +10,6 @@
 #include "profiler/symbols/origin.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -105,22 +104,28 @@ static void block_get(struct tasks *tasks, uint32_t group_index, const char **re
     *ret_behind = block->behind;
 }
 
-static void label(struct buffer *out, const char **separator, const char *key, const char *value)
+static void label_key(struct buffer *out, const char **separator, const char *key)
 {
     buffer_string(out, *separator);
     *separator = ", ";
     buffer_char(out, '"');
     buffer_string(out, key);
     buffer_string(out, "\": ");
+}
+
+static void label(struct buffer *out, const char **separator, const char *key, const char *value)
+{
+    label_key(out, separator, key);
     words_quoted(out, value);
 }
 
 static void number_label(struct buffer *out, const char **separator, const char *key,
                          unsigned long long value)
 {
-    buffer_string(out, *separator);
-    *separator = ", ";
-    buffer_printf(out, "\"%s\": \"%llu\"", key, value);
+    label_key(out, separator, key);
+    buffer_char(out, '"');
+    buffer_unsigned(out, value);
+    buffer_char(out, '"');
 }
 
 // Keys in order, as Go has them.
@@ -170,9 +175,10 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
     }
     // Which of many mutexes, say. A channel has its name.
     if (here && details->object && fd < 0 && !group->channel_class) {
-        char object[32];
-        snprintf(object, sizeof(object), "0x%zx", (size_t)details->object);
-        label(out, &separator, "object", object);
+        label_key(out, &separator, "object");
+        buffer_string(out, "\"0x");
+        buffer_hex(out, details->object);
+        buffer_char(out, '"');
     }
     if (lock && lock->holder != LOCK_HOLDER_UNKNOWN) {
         char holder[TEXT_HOLDER_MAX];
@@ -191,9 +197,8 @@ static void header(struct buffer *out, const struct snapshot *snapshot,
     if (stack_get(group->stack)->end)
         label(out, &separator, "truncated", words_stack_end(stack_get(group->stack)->end));
     if (task->wait_start_ns) {
-        buffer_string(out, separator);
-        separator = ", ";
-        buffer_string(out, "\"wait\": \"");
+        label_key(out, &separator, "wait");
+        buffer_char(out, '"');
         words_span(out, waited);
         buffer_char(out, '"');
     }

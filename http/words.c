@@ -28,11 +28,9 @@ static void thousandths(struct buffer *out, uint64_t value)
     unsigned rest = (unsigned)(value % 1000);
     if (!rest)
         return;
-    char text[8];
-    int length = snprintf(text, sizeof(text), ".%03u", rest);
-    while (length > 1 && text[length - 1] == '0')
-        length--;
-    buffer_append(out, text, (size_t)length);
+    const char text[] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10),
+                         (char)('0' + rest % 10)};
+    buffer_append(out, text, rest % 10 ? 4 : rest % 100 ? 3 : 2);
 }
 
 void words_span(struct buffer *out, uint64_t ns)
@@ -98,11 +96,24 @@ static unsigned utf8_length(const unsigned char *at)
     return length;
 }
 
+// Whether it stands in quotes as it is, and is a character of its own.
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != ']';
+}
+
 void words_quoted(struct buffer *out, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     buffer_char(out, '"');
-    while (*at) {
+    for (;;) {
+        size_t plain = 0;
+        while (is_plain(at[plain]))
+            plain++;
+        buffer_append(out, at, plain);
+        at += plain;
+        if (!*at)
+            break;
         unsigned length = utf8_length(at);
         if (length == 0) {
             buffer_string(out, "\xef\xbf\xbd");

@@ -124,27 +124,6 @@ char *buffer_reserve(struct buffer *buffer, size_t more)
     return buffer->data + buffer->length;
 }
 
-void buffer_append(struct buffer *buffer, const void *bytes, size_t length)
-{
-    if (length == 0)
-        return;
-    char *to = buffer_reserve(buffer, length);
-    if (!to)
-        return;
-    memcpy(to, bytes, length);
-    buffer->length += length;
-}
-
-void buffer_string(struct buffer *buffer, const char *text)
-{
-    buffer_append(buffer, text, strlen(text));
-}
-
-void buffer_char(struct buffer *buffer, char c)
-{
-    buffer_append(buffer, &c, 1);
-}
-
 static void append_number(struct buffer *buffer, unsigned long long value, unsigned base)
 {
     char digits[24];

@@ -49,9 +49,27 @@ struct buffer {
 // advance. NULL (and buffer->failed) when out of memory.
 char *buffer_reserve(struct buffer *buffer, size_t more);
 
-void buffer_append(struct buffer *buffer, const void *bytes, size_t length);
-void buffer_string(struct buffer *buffer, const char *text);
-void buffer_char(struct buffer *buffer, char c);
+// Inline, with the next two: a dump is made of millions of them.
+static inline void buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+{
+    if (length > buffer->capacity - buffer->length && !buffer_reserve(buffer, length))
+        return;
+    if (length && !buffer->failed) {
+        __builtin_memcpy(buffer->data + buffer->length, bytes, length);
+        buffer->length += length;
+    }
+}
+
+static inline void buffer_string(struct buffer *buffer, const char *text)
+{
+    buffer_append(buffer, text, __builtin_strlen(text));
+}
+
+static inline void buffer_char(struct buffer *buffer, char c)
+{
+    buffer_append(buffer, &c, 1);
+}
+
 void buffer_unsigned(struct buffer *buffer, unsigned long long value);
 void buffer_hex(struct buffer *buffer, unsigned long long value); // lower case, no prefix
 void buffer_printf(struct buffer *buffer, const char *format, ...)
