@@ -34,7 +34,7 @@ int index_add(struct index *index, uint64_t hash, uint32_t value)
     // Never more than half full: index_next relies on meeting an empty slot soon.
     if (index->used * 2 >= index->capacity) {
         size_t capacity = index->capacity ? index->capacity * 2 : FIRST_CAPACITY;
-        uint64_t *slots = memory_map(capacity * sizeof(*slots));
+        uint64_t *slots = memory_map_table(capacity * sizeof(*slots));
         if (!slots)
             return -ENOMEM;
         for (size_t i = 0; i < index->capacity; i++)

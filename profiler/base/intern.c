@@ -46,7 +46,7 @@ static _Atomic uint32_t *buckets_ensure(struct intern *table)
     if (buckets)
         return buckets;
     size_t bytes = INTERN_BUCKETS * sizeof(*buckets);
-    _Atomic uint32_t *fresh = memory_map(bytes);
+    _Atomic uint32_t *fresh = memory_map_table(bytes);
     if (!fresh)
         return NULL;
     if (atomic_compare_exchange_strong_explicit(&table->buckets, &buckets, fresh,

@@ -1,5 +1,7 @@
 #include "profiler/base/memory.h"
 
+#include "profiler/base/spare.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,24 +16,52 @@ static size_t round_up(size_t bytes, size_t unit)
     return (bytes + unit - 1) / unit * unit;
 }
 
-void *memory_map(size_t bytes)
+static void *map(size_t bytes, int flags)
 {
-    int saved = errno;
     if (bytes == 0 || bytes > SIZE_MAX - PAGE)
         return NULL;
+    void *spare = spare_take(bytes);
+    if (spare)
+        return spare;
+    int saved = errno;
     void *pages = mmap(NULL, round_up(bytes, PAGE), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     errno = saved;
     return pages == MAP_FAILED ? NULL : pages;
 }
 
-void memory_unmap(void *pages, size_t bytes)
+void *memory_map(size_t bytes)
 {
-    if (!pages)
-        return;
+    return map(bytes, 0);
+}
+
+void *memory_map_table(size_t bytes)
+{
+    return map(bytes, MAP_POPULATE);
+}
+
+static void unmap(void *pages, size_t bytes)
+{
     int saved = errno;
     munmap(pages, round_up(bytes, PAGE));
     errno = saved;
+}
+
+void memory_unmap(void *pages, size_t bytes)
+{
+    if (!pages || spare_keep(pages, bytes))
+        return;
+    // The newest stays: it is what will be asked for again.
+    while (bytes <= SPARE_BYTES_MAX) {
+        size_t evicted_bytes;
+        void *evicted = spare_evict(&evicted_bytes);
+        if (!evicted)
+            break;
+        unmap(evicted, evicted_bytes);
+        if (spare_keep(pages, bytes))
+            return;
+    }
+    unmap(pages, bytes);
 }
 
 struct arena_block {
@@ -98,6 +128,23 @@ void arena_release(struct arena *arena)
     arena->mapped = 0;
 }
 
+// Moved pages cost the same interrupts as unmapped ones: what fits among the spares is copied.
+static char *grow(struct buffer *buffer, size_t capacity)
+{
+    if (buffer->data && buffer->capacity > SPARE_BYTES_MAX) {
+        int saved = errno;
+        char *data = mremap(buffer->data, buffer->capacity, capacity, MREMAP_MAYMOVE);
+        errno = saved;
+        return data == MAP_FAILED ? NULL : data;
+    }
+    char *data = memory_map(capacity);
+    if (data && buffer->data) {
+        memcpy(data, buffer->data, buffer->length);
+        memory_unmap(buffer->data, buffer->capacity);
+    }
+    return data;
+}
+
 char *buffer_reserve(struct buffer *buffer, size_t more)
 {
     if (buffer->failed)
@@ -111,11 +158,8 @@ char *buffer_reserve(struct buffer *buffer, size_t more)
     size_t capacity = buffer->capacity ? buffer->capacity * 2 : BUFFER_FIRST;
     while (capacity - buffer->length < more)
         capacity *= 2;
-    int saved = errno;
-    char *data = buffer->data ? mremap(buffer->data, buffer->capacity, capacity, MREMAP_MAYMOVE)
-                              : memory_map(capacity);
-    errno = saved;
-    if (!data || data == MAP_FAILED) {
+    char *data = grow(buffer, capacity);
+    if (!data) {
         buffer->failed = true;
         return NULL;
     }

@@ -12,7 +12,12 @@
 // Any thread; async-signal-safe; errno is left as it was.
 void *memory_map(size_t bytes);
 
-// Gives back what memory_map returned. `bytes` is what was asked for there. NULL is ignored.
+// The same, with all its pages in place: for a table that is read here and there before it is
+// written, which would make the kernel interrupt other threads each time (see spare.h).
+void *memory_map_table(size_t bytes);
+
+// Gives back what memory_map or memory_map_table returned. `bytes` is what was asked for there.
+// NULL is ignored.
 void memory_unmap(void *pages, size_t bytes);
 
 // A region allocator: many small objects with one lifetime. Not thread-safe: one owner at a time.

@@ -27,7 +27,7 @@ static bool grow(struct table *table)
 {
     struct table old = *table;
     size_t capacity = old.capacity ? old.capacity * 2 : FIRST_CAPACITY;
-    struct table_entry *entries = memory_map(capacity * sizeof(*entries));
+    struct table_entry *entries = memory_map_table(capacity * sizeof(*entries));
     if (!entries)
         return false;
     *table = (struct table){.entries = entries, .capacity = capacity, .count = old.count};

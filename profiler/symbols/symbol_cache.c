@@ -28,7 +28,7 @@ static bool make_room(void)
     struct symbol_entry **old = cache.buckets;
     size_t old_count = cache.bucket_count;
     size_t count = old_count ? old_count * 2 : BUCKETS_FIRST;
-    struct symbol_entry **fresh = memory_map(count * sizeof(struct symbol_entry *));
+    struct symbol_entry **fresh = memory_map_table(count * sizeof(struct symbol_entry *));
     if (!fresh)
         return old_count > 0;
     cache.buckets = fresh;
