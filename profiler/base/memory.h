@@ -57,12 +57,17 @@ char *buffer_reserve(struct buffer *buffer, size_t more);
 // Inline, with the next two: a dump is made of millions of them.
 static inline void buffer_append(struct buffer *buffer, const void *bytes, size_t length)
 {
-    if (length > buffer->capacity - buffer->length && !buffer_reserve(buffer, length))
+    if (length == 0 || buffer->failed)
         return;
-    if (length && !buffer->failed) {
-        __builtin_memcpy(buffer->data + buffer->length, bytes, length);
-        buffer->length += length;
-    }
+    char *to = buffer->data;
+    if (to && length <= buffer->capacity - buffer->length)
+        to += buffer->length;
+    else
+        to = buffer_reserve(buffer, length);
+    if (!to)
+        return;
+    __builtin_memcpy(to, bytes, length);
+    buffer->length += length;
 }
 
 static inline void buffer_string(struct buffer *buffer, const char *text)
