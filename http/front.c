@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -159,7 +160,7 @@ int front_start(struct settings *settings, struct front **ret)
         spares_open(front);
         result = own_thread_start(&front->thread, "taskprof-http", run, front);
         if (result < 0)
-            mhd_stop(front->mhd);
+            mhd_stop(&front->mhd);
     }
     if (result < 0) {
         front_free(front);
@@ -170,18 +171,24 @@ int front_start(struct settings *settings, struct front **ret)
     return 0;
 }
 
-void front_stop(struct front *front)
+// The child of a fork that comes meanwhile must find nothing that was given back: each pointer goes
+// first. This thread's own order is all that counts, for it is its stores that the child sees.
+void front_stop(struct front **front_at)
 {
+    struct front *front = *front_at;
     eventfd_write(front->stop, 1);
     // It may just now wait for a sign of life from the other thread, which is told first.
     mhd_stop_begin(front->mhd);
     pthread_join(front->thread, NULL);
-    mhd_stop(front->mhd);
+    mhd_stop(&front->mhd);
+    *front_at = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
     front_free(front);
 }
 
 void front_forget(struct front *front)
 {
-    mhd_forget(front->mhd);
+    if (front->mhd)
+        mhd_forget(front->mhd);
     front_free(front);
 }

@@ -11,7 +11,8 @@ struct front;
 // 0, or a negative errno: of socket, bind, listen, or -ENOMEM, -EAGAIN.
 int front_start(struct settings *settings, struct front **ret);
 
-void front_stop(struct front *front);
+// Ends both threads. *front is NULL from the moment on that its memory is given back.
+void front_stop(struct front **front);
 
 // For the child of a fork: closes what it inherited.
 void front_forget(struct front *front);

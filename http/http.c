@@ -134,11 +134,10 @@ int taskprof_stop(void)
     lock_acquire(&lock);
     if (running) {
         if (front)
-            front_stop(front);
+            front_stop(&front);
         recorder_stop();
         described_stop();
         symbols_stop();
-        front = NULL;
         running = false;
         address[0] = '\0';
         result = 0;

@@ -390,8 +390,9 @@ void mhd_stop_begin(struct mhd *mhd)
     wake(mhd);
 }
 
-void mhd_stop(struct mhd *mhd)
+void mhd_stop(struct mhd **mhd_at)
 {
+    struct mhd *mhd = *mhd_at;
     mhd_stop_begin(mhd);
     uint64_t beats = atomic_load_explicit(&mhd->life.beats, memory_order_relaxed);
     uint64_t since = clock_monotonic_ns();
@@ -409,11 +410,14 @@ void mhd_stop(struct mhd *mhd)
         if (now - since >= patience * SECOND &&
             atomic_compare_exchange_strong_explicit(&mhd->end, &running, END_ABANDONED,
                                                     memory_order_acq_rel, memory_order_acquire)) {
+            *mhd_at = NULL;
             pthread_detach(mhd->thread);
             return;
         }
     }
     pthread_join(mhd->thread, NULL);
+    *mhd_at = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
     mhd_free(mhd);
 }
 

@@ -32,7 +32,8 @@ void mhd_stop_begin(struct mhd *mhd);
 
 // Ends the thread and closes its connections. A stuck thread is left behind: it ends, and its
 // memory goes, when it comes to itself.
-void mhd_stop(struct mhd *mhd);
+// *mhd is NULL from the moment on that its memory is given back.
+void mhd_stop(struct mhd **mhd);
 
 // For the child of a fork, which has no such thread: closes what the child inherited.
 void mhd_forget(struct mhd *mhd);

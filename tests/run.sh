@@ -45,32 +45,48 @@ fixed=()
 if [ "$preset" = tsan ]; then
   fixed=(setarch --addr-no-randomize)
 fi
-export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=0:detect_stack_use_after_return=0}
-export TSAN_OPTIONS=${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}
+# A sanitizer's reports go to files: what a test starts has its standard error elsewhere, or none.
+reports=$PWD/$build/reports
+rm -rf "$reports"
+mkdir -p "$reports"
+export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=0:detect_stack_use_after_return=0}:log_path=$reports/asan
+export TSAN_OPTIONS=${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}:log_path=$reports/tsan
+export UBSAN_OPTIONS=${UBSAN_OPTIONS-print_stacktrace=1}:log_path=$reports/ubsan
+results=$build/Testing/Temporary/LastTest.log
+failures=$build/Testing/Temporary/LastTestsFailed.log
+rm -f "$results" "$failures"
 status=0
-(cd "$build" && "${fixed[@]}" ctest --output-on-failure -j2 "$@") | tee "$said" || status=$?
+(cd "$build" && "${fixed[@]}" ctest --output-on-failure -j2 "$@") | tee "$said" || status=${PIPESTATUS[0]}
+if compgen -G "$reports/*" >/dev/null; then
+  tail -n +1 "$reports"/*
+fi
 
 # A machine that others use can make a program of theirs miss its turn: up to FEW tests that failed
-# get a second look, by themselves. Never one that crashed or that a sanitizer complained of, and
-# the last line tells of it: such a test waits to be mended.
+# get a second look, by themselves. Never where something is seen to have crashed or a sanitizer
+# complained, and the last line tells of it: such a test waits to be mended.
 FEW=3
-results=$build/Testing/Temporary/LastTest.log
+TESTS_FAILED=8 # ctest's exit code for that alone
+crashed='runtime error: |failed with exception|[*]{3}Exception|Segmentation fault|core dumped|Aborted'
+crashed+='|Bus error|Illegal instruction|Assertion .* failed|FATAL: '
 first=$build/tests.first.log
 cp "$results" "$first"
-doubtful=0
-crashed='(ERROR|WARNING|SUMMARY): [A-Za-z]+Sanitizer|runtime error: |failed with exception|[*]{3}Exception'
-crashed+='|Segmentation fault|core dumped|Aborted'
-if [ "$status" -ne 0 ] && ! grep -qE "$crashed" "$first" "$said"; then
-  mapfile -t again < <(cut -d: -f2- "$build/Testing/Temporary/LastTestsFailed.log")
-  if [ ${#again[@]} -le "$FEW" ]; then
-    echo "run.sh: a second look at what failed: ${again[*]}" >&2
-    status=0
-    (cd "$build" && "${fixed[@]}" ctest --output-on-failure --rerun-failed) || status=$?
-    cat "$results" >>"$first"
-    if [ "$status" -eq 0 ]; then
-      doubtful=${#again[@]}
+again=()
+if [ "$status" -eq "$TESTS_FAILED" ] && [ -s "$failures" ] &&
+  ! compgen -G "$reports/*" >/dev/null && ! grep -qE "$crashed" "$first" "$said"; then
+  mapfile -t again < <(cut -d: -f2- "$failures")
+fi
+doubtful=()
+if [ ${#again[@]} -gt 0 ] && [ ${#again[@]} -le "$FEW" ]; then
+  echo "run.sh: a second look at what failed: ${again[*]}" >&2
+  rm -f "$results"
+  status=0
+  (cd "$build" && "${fixed[@]}" ctest --output-on-failure --rerun-failed) || status=$?
+  cat "$results" >>"$first"
+  for name in "${again[@]}"; do
+    if [ "$status" -eq 0 ] || ! grep -qE ":$name\$" "$failures"; then
+      doubtful+=("$name")
     fi
-  fi
+  done
 fi
 
 # The cases inside: cmocka's lines, and TAP's of bats. Of one that was run twice the last counts.
@@ -92,8 +108,8 @@ if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
 fi
 grep -hE '^ok [0-9]+ .*# skip' "$first" | sed 's/^/skipped: /' || true
 line="$passed passed, $failed failed, $skipped skipped"
-if [ "$doubtful" -gt 0 ]; then
-  line+="; $doubtful only at the second look: ${again[*]}"
+if [ ${#doubtful[@]} -gt 0 ]; then
+  line+="; ${#doubtful[@]} only at the second look: ${doubtful[*]}"
 fi
 echo "$line" | tee "$build/tests.count"
 exit "$status"

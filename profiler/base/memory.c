@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,13 +120,15 @@ char *arena_string(struct arena *arena, const char *from, size_t max)
 void arena_release(struct arena *arena)
 {
     struct arena_block *block = arena->blocks;
+    // First: the child of a fork that comes meanwhile must not give them back again.
+    arena->blocks = NULL;
+    arena->mapped = 0;
+    atomic_signal_fence(memory_order_seq_cst);
     while (block) {
         struct arena_block *next = block->next;
         memory_unmap(block, block->size);
         block = next;
     }
-    arena->blocks = NULL;
-    arena->mapped = 0;
 }
 
 // Moved pages cost the same interrupts as unmapped ones: what fits among the spares is copied.

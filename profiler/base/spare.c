@@ -4,6 +4,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__has_feature) // clang's way to say it
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #else
@@ -79,4 +84,12 @@ void *spare_evict(size_t *ret_bytes)
             return open_spare(spare, ret_bytes);
     }
     return NULL;
+}
+
+void spare_after_fork(void)
+{
+    unsigned pages = 0;
+    for (size_t i = 0; i < SPARES; i++)
+        pages += atomic_load_explicit(&spares[i], memory_order_relaxed) & (SPARE_PAGE - 1);
+    atomic_store_explicit(&kept, pages, memory_order_relaxed);
 }

@@ -28,3 +28,6 @@ bool spare_keep(void *pages, size_t bytes);
 // One that is to be unmapped to make room, and its size. NULL: none. In turn, so that sizes which
 // nobody asks for again don't stay.
 void *spare_evict(size_t *ret_bytes);
+
+// In the child of a fork: other threads of the parent may have been in the midst of the above.
+void spare_after_fork(void);

@@ -1,5 +1,6 @@
 #include "profiler/tasks/fork.h"
 
+#include "profiler/base/spare.h"
 #include "profiler/tasks/thread.h"
 #include "profiler/unwind/unwind.h"
 
@@ -25,7 +26,8 @@ void fork_child_hook(void (*hook)(void))
 
 static void in_child(void)
 {
-    // First: creation stacks are taken under its locks, with a snapshot or without.
+    spare_after_fork();
+    // First of the others: creation stacks are taken under its locks, with a snapshot or without.
     unwind_after_fork();
     thread_after_fork();
     for (size_t i = 0; i < FORK_HOOKS; i++) {

@@ -216,7 +216,7 @@ static struct entry *cache_ensure(void)
 {
     struct entry *entries = atomic_load_explicit(&cache, memory_order_relaxed);
     if (!entries) {
-        entries = memory_map_table((size_t)SETS * WAYS * sizeof(*entries));
+        entries = memory_map((size_t)SETS * WAYS * sizeof(*entries));
         // Release: pairs with the acquire in rules_find.
         atomic_store_explicit(&cache, entries, memory_order_release);
     }
