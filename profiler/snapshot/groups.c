@@ -55,18 +55,9 @@ uint32_t groups_find(struct groups *groups, const struct group_key *key)
 
 void groups_add(struct group *group, const struct group_member *member, uint64_t since_ns)
 {
-    groups_add_members(
-        group, &(struct group_members){
-                   .count = 1,
-                   .threads = member->is_thread,
-                   .wait_sum_ns = member->wait_ns,
-                   .wait_max_ns = member->wait_ns,
-                   .oldest_task = member->id,
-                   .object = member->object,
-                   .channel_slot = member->channel_slot,
-                   .age = member->wait_start_ns ? groups_age(member->wait_ns) : SNAPSHOT_AGES,
-                   .stuck = member->wait_start_ns < since_ns,
-               });
+    groups_add_aged(group, member,
+                    member->wait_start_ns ? groups_age(member->wait_ns) : SNAPSHOT_AGES,
+                    member->wait_start_ns < since_ns);
 }
 
 bool groups_begin(struct groups *groups)

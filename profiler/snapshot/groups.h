@@ -92,6 +92,23 @@ static inline void groups_add_members(struct group *group, const struct group_me
     group->ages[members->age] += members->count;
 }
 
+// One, whose `age` and `stuck` are known.
+static inline void groups_add_aged(struct group *group, const struct group_member *member,
+                                   unsigned age, bool stuck)
+{
+    groups_add_members(group, &(struct group_members){
+                                  .count = 1,
+                                  .threads = member->is_thread,
+                                  .wait_sum_ns = member->wait_ns,
+                                  .wait_max_ns = member->wait_ns,
+                                  .oldest_task = member->id,
+                                  .object = member->object,
+                                  .channel_slot = member->channel_slot,
+                                  .age = age,
+                                  .stuck = stuck,
+                              });
+}
+
 // The index in ages of a wait.
 static inline unsigned groups_age(uint64_t wait_ns)
 {

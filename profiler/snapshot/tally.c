@@ -64,10 +64,11 @@ static void turn(struct collector *collector, const struct tally_task *task)
     set_range(collector->snapshot, tally);
 }
 
-// One that the snapshot lists, too.
-static void collect_listed(struct collector *collector, const struct tally_task *task,
-                           uint32_t slot)
+void tally_single(struct collector *collector, const struct tally_task *task, uint32_t slot)
 {
+    struct snapshot *snapshot = collector->snapshot;
+    struct tally *tally = &collector->tally;
+    struct group *group = &collector->groups.list[task->group];
     struct group_member member = {
         .id = task->id,
         .wait_ns = collect_wait_of(collector, task->start_ns),
@@ -76,46 +77,24 @@ static void collect_listed(struct collector *collector, const struct tally_task 
         .channel_slot = task->channel == TABLE_NONE ? GROUP_NONE : task->channel >> 1,
         .is_thread = task->is_thread,
     };
-    collect_into_group(collector, task->group, &member, slot);
+    if (collector->flags & SNAPSHOT_TASKS || owners_is_lock(group->key.reason) || !member.wait_ns ||
+        !member.wait_start_ns) {
+        collect_into_group(collector, task->group, &member, slot);
+    } else {
+        unsigned age = groups_age(member.wait_ns);
+        bool stuck = task->start_ns < snapshot->since_ns;
+        if (task->group == tally->last_group && age == tally->last_age &&
+            stuck == tally->last_stuck) {
+            turn(collector, task);
+            tally_add(tally, task);
+            return;
+        }
+        tally->last_group = task->group;
+        tally->last_age = age;
+        tally->last_stuck = stuck;
+        groups_add_aged(group, &member, age, stuck);
+        snapshot->tasks++;
+    }
     if (task->channel != TABLE_NONE)
         waiters_add(&collector->waiters, member.channel_slot, task->channel & 1, member.wait_ns);
-}
-
-void tally_single(struct collector *collector, const struct tally_task *task, uint32_t slot)
-{
-    struct snapshot *snapshot = collector->snapshot;
-    struct tally *tally = &collector->tally;
-    struct group *group = &collector->groups.list[task->group];
-    uint64_t now = snapshot->monotonic_ns;
-    uint64_t start = task->start_ns;
-    if (collector->flags & SNAPSHOT_TASKS || owners_is_lock(group->key.reason) || !start ||
-        start >= now) {
-        collect_listed(collector, task, slot);
-        return;
-    }
-    unsigned age = groups_age(now - start);
-    bool stuck = start < snapshot->since_ns;
-    if (task->group == tally->last_group && age == tally->last_age && stuck == tally->last_stuck) {
-        turn(collector, task);
-        tally_add(tally, task);
-        return;
-    }
-    tally->last_group = task->group;
-    tally->last_age = age;
-    tally->last_stuck = stuck;
-    groups_add_members(
-        group, &(struct group_members){
-                   .count = 1,
-                   .threads = task->is_thread,
-                   .wait_sum_ns = now - start,
-                   .wait_max_ns = now - start,
-                   .oldest_task = task->id,
-                   .object = task->object,
-                   .channel_slot = task->channel == TABLE_NONE ? GROUP_NONE : task->channel >> 1,
-                   .age = age,
-                   .stuck = stuck,
-               });
-    snapshot->tasks++;
-    if (task->channel != TABLE_NONE)
-        waiters_add(&collector->waiters, task->channel >> 1, task->channel & 1, now - start);
 }
