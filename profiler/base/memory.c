@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, ARENA_BLOCK = 64 * 1024, BUFFER_FIRST = 16 * 1024 };
+enum { ARENA_BLOCK = 64 * 1024, BUFFER_FIRST = 16 * 1024 };
 
 static size_t round_up(size_t bytes, size_t unit)
 {
@@ -19,13 +19,13 @@ static size_t round_up(size_t bytes, size_t unit)
 
 static void *map(size_t bytes, int flags)
 {
-    if (bytes == 0 || bytes > SIZE_MAX - PAGE)
+    if (bytes == 0 || bytes > SIZE_MAX - SPARE_PAGE)
         return NULL;
     void *spare = spare_take(bytes);
     if (spare)
         return spare;
     int saved = errno;
-    void *pages = mmap(NULL, round_up(bytes, PAGE), PROT_READ | PROT_WRITE,
+    void *pages = mmap(NULL, round_up(bytes, SPARE_PAGE), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     errno = saved;
     return pages == MAP_FAILED ? NULL : pages;
@@ -44,7 +44,7 @@ void *memory_map_table(size_t bytes)
 static void unmap(void *pages, size_t bytes)
 {
     int saved = errno;
-    munmap(pages, round_up(bytes, PAGE));
+    munmap(pages, round_up(bytes, SPARE_PAGE));
     errno = saved;
 }
 
@@ -84,7 +84,7 @@ void *arena_alloc(struct arena *arena, size_t bytes)
         if (size > (size_t)8 << 20)
             size = (size_t)8 << 20;
         if (size < want + sizeof(*block))
-            size = round_up(want + sizeof(*block), PAGE);
+            size = round_up(want + sizeof(*block), SPARE_PAGE);
         struct arena_block *fresh = memory_map(size);
         if (!fresh)
             return NULL;
