@@ -407,10 +407,11 @@ void mhd_stop(struct mhd **mhd_at)
         bool working = atomic_load_explicit(&mhd->life.at_work, memory_order_relaxed);
         uint64_t patience = working ? PATIENCE_AT_WORK_S : PATIENCE_S;
         uint32_t running = END_RUNNING;
-        if (now - since >= patience * SECOND &&
-            atomic_compare_exchange_strong_explicit(&mhd->end, &running, END_ABANDONED,
+        if (now - since < patience * SECOND)
+            continue;
+        *mhd_at = NULL; // once it is abandoned, its thread gives it back
+        if (atomic_compare_exchange_strong_explicit(&mhd->end, &running, END_ABANDONED,
                                                     memory_order_acq_rel, memory_order_acquire)) {
-            *mhd_at = NULL;
             pthread_detach(mhd->thread);
             return;
         }
