@@ -3,6 +3,7 @@
 # a file: what is shown as a channel, what must not be, and what is said of a wrong line.
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
     [ -z "${TASKPROF_SANITIZE:-}" ] || skip 'a sanitizer must be preloaded before all else'
@@ -20,17 +21,6 @@ setup() {
 teardown() {
     exec 7>&- || true
     [ -z "$pid" ] || { kill -KILL "$pid" && wait "$pid"; } 2>/dev/null || true
-}
-
-eventually() {
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "never came true: $*" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
 }
 
 says() {

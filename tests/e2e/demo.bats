@@ -2,6 +2,7 @@
 # The owner's first command: it shows what it promises, stops what it started, and works again.
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
     root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -13,9 +14,7 @@ setup() {
 }
 
 teardown() {
-    [ -n "$kept" ] || return 0
-    kill -KILL "$kept" 2>/dev/null || true
-    wait "$kept" 2>/dev/null || true
+    kill_all ${kept:+"$kept"}
 }
 
 # The endpoint that the demo's output names.

@@ -12,6 +12,7 @@
 # may ask it, at whatever port it got.
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup_file() {
     root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -38,20 +39,7 @@ setup() {
 }
 
 teardown() {
-    local pid
-    for pid in "${servers[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-}
-
-# Runs a command until it succeeds, for at most a minute.
-eventually() {
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        [ "$SECONDS" -lt "$deadline" ] || return 1
-        sleep 0.1
-    done
+    kill_all "${servers[@]}"
 }
 
 # Copies the fenced blocks of a file that are to be tested into blocks/NUMBER; their words are in

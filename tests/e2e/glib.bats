@@ -2,6 +2,7 @@
 # GLib's queues and thread pools in a program that knows nothing of taskprof, without a description.
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
     [ -z "${TASKPROF_SANITIZE:-}" ] || skip 'a sanitizer must be preloaded before all else'
@@ -26,17 +27,6 @@ setup() {
 teardown() {
     exec 7>&- || true
     [ -z "${pid:-}" ] || { kill -KILL "$pid" && wait "$pid"; } 2>/dev/null || true
-}
-
-eventually() {
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "never came true: $*" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
 }
 
 all_wait() {

@@ -2,6 +2,8 @@
 # Programs of all kinds under taskprof run: C++, other allocators, thousands of threads on small
 # stacks, a handler for every signal, libraries that come and go.
 
+load helpers
+
 setup() {
   # The sanitizers' runtimes want to come first among what is preloaded.
   [ -z "${TASKPROF_SANITIZE-}" ] || skip 'nothing can be preloaded in a sanitizer build'
@@ -17,16 +19,6 @@ setup() {
 teardown() {
   exec 9>&-
   [ -z "$program" ] || { kill "$program" && wait "$program"; } 2>/dev/null || true
-}
-
-eventually() {
-  for _ in $(seq 600); do
-    "$@" && return
-    read -rt 0.1 <> <(:) || true
-  done
-  echo "never: $*" >&2
-  cat "$out" "$err" >&2
-  return 1
 }
 
 # Starts a program under taskprof; its input stays open until it is ended.

@@ -2,6 +2,7 @@
 # Being looked at ends no system call: ten thousand times, by strace's account and by the program's.
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
   # The sanitizers' runtimes want to come first among what is preloaded.
@@ -16,17 +17,6 @@ setup() {
 teardown() {
   exec 7>&- || true
   [ -z "${program-}" ] || kill -KILL "$program" 2>/dev/null || true
-}
-
-eventually() {
-  local deadline=$((SECONDS + 60))
-  until "$@"; do
-    if [ "$SECONDS" -ge "$deadline" ]; then
-      echo "never came true: $*" >&2
-      return 1
-    fi
-    sleep 0.05
-  done
 }
 
 answered() {

@@ -2,6 +2,7 @@
 # Where a process may not look at itself, less is shown, and the dump says what is missing and why.
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
     build=${TASKPROF_BUILD_DIR:-$BATS_TEST_DIRNAME/../../build/release}
@@ -14,22 +15,7 @@ setup() {
 
 teardown() {
     exec 7>&- || true
-    local pid
-    for pid in "${pids[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-}
-
-eventually() {
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "never came true: $*" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
+    kill_all "${pids[@]}"
 }
 
 started_or_ended() {

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # Programs that know nothing of taskprof, with the library preloaded by hand.
 
+load helpers
+
 setup() {
   # The sanitizers' runtimes want to come first among what is preloaded.
   [ -z "${TASKPROF_SANITIZE-}" ] || skip 'not in a sanitizer build'
@@ -15,17 +17,6 @@ setup() {
 teardown() {
   exec 9>&-
   [ -z "$program" ] || { kill "$program" && wait "$program"; } 2>/dev/null || true
-}
-
-# Until the command $@ succeeds; for at most a minute.
-eventually() {
-  for _ in $(seq 600); do
-    "$@" && return
-    read -rt 0.1 <> <(:) || true
-  done
-  echo "never: $*" >&2
-  cat "$out" "$err" >&2
-  return 1
 }
 
 # Starts a program with the library preloaded; its stdin stays open until fd 9 is closed.

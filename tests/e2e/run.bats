@@ -5,6 +5,7 @@
 # can't be started is refused with a text that helps.
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
     # The sanitizers' runtimes want to come first among what is preloaded.
@@ -19,22 +20,7 @@ setup() {
 }
 
 teardown() {
-    local pid
-    for pid in "${pids[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-}
-
-eventually() {
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "never came true: $*" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
+    kill_all "${pids[@]}"
 }
 
 # is_address: stderr is the address and nothing else.

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # What the samples say they leaked, and what the profiles say: as curl and `go tool pprof` see it.
 
+load helpers
+
 setup() {
     build=${TASKPROF_BUILD_DIR:-$BATS_TEST_DIRNAME/../../build/release}
     out=$BATS_TEST_TMPDIR/out
@@ -12,21 +14,7 @@ setup() {
 }
 
 teardown() {
-    [ -n "$pid" ] || return 0
-    kill -KILL "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-}
-
-# Runs a command until it succeeds, for at most a minute.
-eventually() {
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "never came true: $*" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
+    kill_all ${pid:+"$pid"}
 }
 
 # start PROGRAM OPTION…: sets pid and url.

@@ -5,6 +5,7 @@
 # shellcheck disable=SC2154,SC2034 # the helpers' variables
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
   # shellcheck source=tests/e2e/servers/helpers.bash

@@ -2,6 +2,7 @@
 # Profiles kept as files: TASKPROF_SNAPSHOTS.
 
 bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
     build=${TASKPROF_BUILD_DIR:-$BATS_TEST_DIRNAME/../../build/release}
@@ -18,22 +19,7 @@ setup() {
 
 teardown() {
     exec 7>&- || true
-    local pid
-    for pid in "${pids[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-}
-
-eventually() {
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "never came true: $*" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
+    kill_all "${pids[@]}"
 }
 
 # start ARGUMENT…: the server; descriptor 7 is its standard input.

@@ -31,18 +31,6 @@ servers_teardown() {
   true
 }
 
-# Runs a command until it succeeds, for at most a minute.
-eventually() {
-  local deadline=$((SECONDS + 60))
-  until "$@"; do
-    if [ "$SECONDS" -ge "$deadline" ]; then
-      echo "never came true: $*" >&2
-      return 1
-    fi
-    sleep 0.05
-  done
-}
-
 # free_port VARIABLE: below those that the kernel gives out itself.
 free_port() {
   local number
