@@ -22,7 +22,7 @@ enum { SPARES = 6, BACKLOG = 128, RETRY_MS = 100 };
 
 struct front {
     pthread_t thread;
-    struct settings settings;
+    struct http_settings settings;
     struct mhd *mhd;
     int listener;
     int stop; // eventfd: readable from the stop on
@@ -143,7 +143,7 @@ static int listen_at(struct front *front)
     return 0;
 }
 
-int front_start(struct settings *settings, struct front **ret)
+int front_start(struct http_settings *settings, struct front **ret)
 {
     struct front *front = memory_map(sizeof(*front));
     if (!front)

@@ -3,13 +3,13 @@
 
 #pragma once
 
-#include "http/options.h"
+#include "http/settings.h"
 
 struct front;
 
 // Listens and starts both threads. settings->address gets the port that was really taken.
 // 0, or a negative errno: of socket, bind, listen, or -ENOMEM, -EAGAIN.
-int front_start(struct settings *settings, struct front **ret);
+int front_start(struct http_settings *settings, struct front **ret);
 
 // Ends both threads. *front is NULL from the moment on that its memory is given back.
 void front_stop(struct front **front);

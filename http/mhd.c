@@ -30,7 +30,7 @@ enum end { END_RUNNING, END_DONE, END_ABANDONED };
 
 struct mhd {
     pthread_t thread;
-    const struct settings settings;
+    const struct http_settings settings;
     struct MHD_Daemon *daemon;
     int event; // wakes the thread
     _Atomic bool stopping;
@@ -287,7 +287,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-int mhd_start(const struct settings *settings, struct mhd **ret)
+int mhd_start(const struct http_settings *settings, struct mhd **ret)
 {
     unsigned max = settings->max_connections;
     size_t polled = sizeof(struct mhd) + max * sizeof(struct mhd_connection);

@@ -5,14 +5,14 @@
 
 #pragma once
 
-#include "http/options.h"
+#include "http/settings.h"
 
 #include <sys/socket.h>
 
 struct mhd;
 
 // 0; -ENOMEM, or -EAGAIN when there can be no thread.
-int mhd_start(const struct settings *settings, struct mhd **ret);
+int mhd_start(const struct http_settings *settings, struct mhd **ret);
 
 enum mhd_answer {
     MHD_TAKEN,      // the connection is its own now

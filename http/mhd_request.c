@@ -1,6 +1,6 @@
 #include "http/mhd_request.h"
 
-#include "http/routes.h"
+#include "answers/routes.h"
 #include "profiler/base/clock.h"
 
 #include <string.h>
@@ -20,7 +20,7 @@ static void at_work(struct mhd_life *life, bool working)
 
 void mhd_request_release(struct mhd_connection *connection)
 {
-    http_reply_release(&connection->reply);
+    reply_release(&connection->reply);
     buffer_release(&connection->body);
     connection->phase = MHD_PHASE_HEAD;
     connection->body_seen = 0;
@@ -63,7 +63,7 @@ static ssize_t pull(void *context, uint64_t position, char *into, size_t room)
     struct mhd_connection *connection = context;
     (void)position;
     at_work(connection->life, true);
-    ssize_t got = http_body_read(&connection->reply.body, into, room);
+    ssize_t got = body_read(&connection->reply.body, into, room);
     at_work(connection->life, false);
     if (got > 0)
         return got;
@@ -74,8 +74,8 @@ static ssize_t pull(void *context, uint64_t position, char *into, size_t room)
 // Queues connection->reply. `last`: nothing more is read from this connection.
 static enum MHD_Result queue(struct mhd_connection *connection, bool last)
 {
-    const struct http_reply *reply = &connection->reply;
-    uint64_t size = reply->sized ? http_body_length(&reply->body) : MHD_SIZE_UNKNOWN;
+    const struct reply *reply = &connection->reply;
+    uint64_t size = reply->sized ? body_length(&reply->body) : MHD_SIZE_UNKNOWN;
     connection->phase = MHD_PHASE_ANSWERED;
     // Without a free function: the body is released when the request is completed.
     struct MHD_Response *response =
@@ -85,8 +85,8 @@ static enum MHD_Result queue(struct mhd_connection *connection, bool last)
     enum MHD_Result result = MHD_YES;
     const char *name;
     const char *value;
-    char room[HTTP_HEADER_ROOM];
-    for (unsigned at = 0; http_reply_header(reply, &at, &name, &value, room);)
+    char room[REPLY_HEADER_ROOM];
+    for (unsigned at = 0; reply_header(reply, &at, &name, &value, room);)
         if (MHD_add_response_header(response, name, value) != MHD_YES)
             result = MHD_NO;
     if (last && MHD_add_response_header(response, "Connection", "close") != MHD_YES)
@@ -106,8 +106,8 @@ static const char *header(struct mhd_connection *connection, const char *name)
 static enum MHD_Result request_head(struct mhd_connection *connection, const char *method,
                                     const char *version)
 {
-    struct http_reply *reply = &connection->reply;
-    connection->request = (struct http_request){
+    struct reply *reply = &connection->reply;
+    connection->request = (struct request){
         .method = method,
         .target = connection->target,
         .host = header(connection, "Host"),
@@ -116,14 +116,14 @@ static enum MHD_Result request_head(struct mhd_connection *connection, const cha
     };
     connection->phase = MHD_PHASE_BODY;
     if (connection->too_long) {
-        http_error(reply, 414, "the URL is longer than %d bytes", QUERY_MAX);
+        reply_error(reply, 414, "the URL is longer than %d bytes", QUERY_MAX);
         return queue(connection, true);
     }
     const char *length = header(connection, "Content-Length");
     uint64_t announced = 0;
     bool chunked = header(connection, "Transfer-Encoding") != NULL;
     if (length && !query_unsigned(length, UINT64_MAX, &announced)) {
-        http_error(reply, 400, "Content-Length is no number");
+        reply_error(reply, 400, "Content-Length is no number");
         return queue(connection, true);
     }
     if (!chunked && announced == 0)
@@ -131,7 +131,7 @@ static enum MHD_Result request_head(struct mhd_connection *connection, const cha
     if (!routes_takes_body(&connection->request, reply))
         return queue(connection, true);
     if (announced > ROUTES_BODY_MAX) {
-        http_error(reply, 413, "the body is longer than %d bytes", ROUTES_BODY_MAX);
+        reply_error(reply, 413, "the body is longer than %d bytes", ROUTES_BODY_MAX);
         return queue(connection, true);
     }
     return MHD_YES;
@@ -151,14 +151,14 @@ static enum MHD_Result request_body(struct mhd_connection *connection, const cha
 
 static enum MHD_Result request_answer(struct mhd_connection *connection)
 {
-    struct http_reply *reply = &connection->reply;
+    struct reply *reply = &connection->reply;
     connection->request.body = connection->body.data;
     connection->request.body_length = connection->body_seen;
     at_work(connection->life, true);
     if (connection->phase == MHD_PHASE_DUE)
         routes_answer_later(reply);
     else if (connection->body.failed)
-        http_error(reply, 503, "out of memory; try again");
+        reply_error(reply, 503, "out of memory; try again");
     else
         routes_answer(&connection->request, reply);
     at_work(connection->life, false);

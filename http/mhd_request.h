@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "http/exchange.h"
-#include "http/query.h"
+#include "answers/exchange.h"
+#include "answers/query.h"
 
 #include <microhttpd.h>
 #include <stdatomic.h>
@@ -42,8 +42,8 @@ struct mhd_connection {
     struct MHD_Connection *handle;
     struct mhd_life *life;
     const struct host_rule *hosts;
-    struct http_request request;
-    struct http_reply reply;
+    struct request request;
+    struct reply reply;
     struct buffer body;
     size_t body_seen; // bytes that came, kept or not
     char target[QUERY_MAX + 1];

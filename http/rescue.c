@@ -1,8 +1,8 @@
 #include "http/rescue.h"
 
-#include "http/exchange.h"
-#include "http/query.h"
-#include "http/routes.h"
+#include "answers/exchange.h"
+#include "answers/query.h"
+#include "answers/routes.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/own_fd.h"
 
@@ -92,8 +92,8 @@ static char *next_line(char **at)
 }
 
 // The head as a request. Returns false, with an error in *reply, for what is not served here.
-static bool parse(struct rescue *rescue, const char *trouble, struct http_request *ret,
-                  struct http_reply *reply)
+static bool parse(struct rescue *rescue, const char *trouble, struct request *ret,
+                  struct reply *reply)
 {
     char *at = rescue->head;
     char *line = next_line(&at);
@@ -101,7 +101,7 @@ static bool parse(struct rescue *rescue, const char *trouble, struct http_reques
     char *version = target ? strchr(target + 1, ' ') : NULL;
     bool body = false;
     if (!version || version == target + 1 || strncmp(version + 1, "HTTP/1.", 7) != 0) {
-        http_error(reply, 400, "this is no HTTP/1 request");
+        reply_error(reply, 400, "this is no HTTP/1 request");
         return false;
     }
     *target++ = '\0';
@@ -112,7 +112,7 @@ static bool parse(struct rescue *rescue, const char *trouble, struct http_reques
     while ((line = next_line(&at))) {
         char *colon = strchr(line, ':');
         if (!colon) {
-            http_error(reply, 400, "a header line has no colon");
+            reply_error(reply, 400, "a header line has no colon");
             return false;
         }
         *colon = '\0';
@@ -121,7 +121,7 @@ static bool parse(struct rescue *rescue, const char *trouble, struct http_reques
             value[end - 1] = '\0';
         // Two of them: which one the check below saw would be anybody's guess.
         if (strcasecmp(line, "Host") == 0 && ret->host) {
-            http_error(reply, 400, "there is more than one Host header");
+            reply_error(reply, 400, "there is more than one Host header");
             return false;
         }
         if (strcasecmp(line, "Host") == 0)
@@ -133,7 +133,7 @@ static bool parse(struct rescue *rescue, const char *trouble, struct http_reques
     if (!body)
         return true;
     if (routes_takes_body(ret, reply))
-        http_error(reply, 503, "%s: only GET is answered", trouble);
+        reply_error(reply, 503, "%s: only GET is answered", trouble);
     return false;
 }
 
@@ -156,15 +156,15 @@ static bool send_all(struct rescue *rescue, const char *bytes, size_t length)
     return true;
 }
 
-static bool send_head(struct rescue *rescue, const struct http_reply *reply)
+static bool send_head(struct rescue *rescue, const struct reply *reply)
 {
     char text[1024];
     int length = snprintf(text, sizeof(text), "HTTP/1.1 %u %s\r\nConnection: close\r\n",
-                          reply->status, http_status_text(reply->status));
+                          reply->status, reply_status_text(reply->status));
     const char *name;
     const char *value;
-    char room[HTTP_HEADER_ROOM];
-    for (unsigned at = 0; http_reply_header(reply, &at, &name, &value, room);) {
+    char room[REPLY_HEADER_ROOM];
+    for (unsigned at = 0; reply_header(reply, &at, &name, &value, room);) {
         int more =
             snprintf(text + length, sizeof(text) - (size_t)length, "%s: %s\r\n", name, value);
         if (more < 0 || more >= (int)sizeof(text) - length)
@@ -173,7 +173,7 @@ static bool send_head(struct rescue *rescue, const struct http_reply *reply)
     }
     if (reply->sized) {
         int more = snprintf(text + length, sizeof(text) - (size_t)length, "Content-Length: %zu\r\n",
-                            http_body_length(&reply->body));
+                            body_length(&reply->body));
         if (more < 0 || more >= (int)sizeof(text) - length)
             return false;
         length += more;
@@ -181,13 +181,13 @@ static bool send_head(struct rescue *rescue, const struct http_reply *reply)
     return send_all(rescue, text, (size_t)length) && send_all(rescue, "\r\n", 2);
 }
 
-static bool send_reply(struct rescue *rescue, struct http_reply *reply, bool with_body)
+static bool send_reply(struct rescue *rescue, struct reply *reply, bool with_body)
 {
     rescue->deadline_ns = after(TOTAL_MS);
     if (!send_head(rescue, reply))
         return false;
     for (;;) {
-        ssize_t got = with_body ? http_body_read(&reply->body, rescue->block, BLOCK) : 0;
+        ssize_t got = with_body ? body_read(&reply->body, rescue->block, BLOCK) : 0;
         if (got <= 0)
             return got == 0;
         if (!send_all(rescue, rescue->block, (size_t)got))
@@ -231,25 +231,25 @@ void rescue_serve(int fd, const struct host_rule *hosts, int stop, const char *t
     struct rescue *rescue = rescue_new(fd, stop);
     if (!rescue)
         return;
-    struct http_request request = {.hosts = hosts};
-    struct http_reply reply = {0};
+    struct request request = {.hosts = hosts};
+    struct reply reply = {0};
     int got = read_head(rescue, after(HEAD_MS));
     if (got > 0) {
         if (parse(rescue, trouble, &request, &reply))
             routes_answer(&request, &reply);
     } else if (got < 0) {
-        http_error(&reply, 431, "the head of the request is longer than %d bytes", HEAD_MAX);
+        reply_error(&reply, 431, "the head of the request is longer than %d bytes", HEAD_MAX);
     } else if (rescue->length) {
-        http_error(&reply, 408, "the request did not come in time");
+        reply_error(&reply, 408, "the request did not come in time");
     }
     if (reply.wait_s)
-        http_error(&reply, 503,
-                   "%s: seconds= can't be had. Save two profiles and compare them with go tool "
-                   "pprof -diff_base",
-                   trouble);
+        reply_error(&reply, 503,
+                    "%s: seconds= can't be had. Save two profiles and compare them with go tool "
+                    "pprof -diff_base",
+                    trouble);
     bool head = request.method && strcmp(request.method, "HEAD") == 0;
     bool whole = reply.status && send_reply(rescue, &reply, !head);
-    http_reply_release(&reply);
+    reply_release(&reply);
     finish(rescue, whole);
     memory_unmap(rescue, sizeof(*rescue));
 }
@@ -259,13 +259,13 @@ void rescue_refuse(int fd, int stop, const char *why)
     struct rescue *rescue = rescue_new(fd, stop);
     if (!rescue)
         return;
-    struct http_reply reply = {0};
+    struct reply reply = {0};
     read_head(rescue, after(REFUSE_MS));
-    http_error(&reply, 503,
-               "%s; try again, or set TASKPROF_MAX_CONNECTIONS (options.max_connections) higher",
-               why);
+    reply_error(&reply, 503,
+                "%s; try again, or set TASKPROF_MAX_CONNECTIONS (options.max_connections) higher",
+                why);
     bool whole = send_reply(rescue, &reply, true);
-    http_reply_release(&reply);
+    reply_release(&reply);
     finish(rescue, whole);
     memory_unmap(rescue, sizeof(*rescue));
 }

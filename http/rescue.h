@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "http/host.h"
+#include "answers/host.h"
 
 // Serves one request on `fd` and closes it. Ends early when `stop` becomes readable. `trouble` says
 // why it is done here, for what can't be: "malloc is stuck in this process".

@@ -24,29 +24,17 @@ clang-format --dry-run -Werror "${c_files[@]}" || failed=1
 mapfile -t scripts < <(git ls-files '*.sh' '.ci/run')
 shellcheck "${scripts[@]}" || failed=1
 
-# Data flows one way: each layer includes only those before it.
-layers=(base arch unwind tasks channels snapshot)
-allowed=''
-for layer in "${layers[@]}"; do
-  allowed="$allowed|$layer"
-  expect_none "profiler/$layer/ may include profiler/(${allowed#|}) only" "$(
-    matches '#include "' -- "profiler/$layer" |
-      grep -vE "#include \"(profiler/(${allowed#|})/|[a-z_]+\.h\")" || true)"
-done
-expect_none 'profiler/symbols/ may include profiler/(base|arch|unwind|tasks) only' "$(
-  matches '#include "' -- profiler/symbols | grep -vE '#include "profiler/(base|arch|unwind|tasks|symbols)/' || true)"
-expect_none 'profiler/described/ may include profiler/(base|arch|unwind|tasks|channels|symbols) only' "$(
-  matches '#include "' -- profiler/described |
-    grep -vE '#include "profiler/(base|arch|unwind|tasks|channels|symbols|described)/' || true)"
-expect_none 'proto/ may not look at live registries' "$(
-  matches '#include "(profiler/(tasks|channels/registry)|http)/' -- proto)"
-expect_none 'samples and the preloaded library use the public headers alone' "$(
-  matches '#include "(profiler|proto|http)/' -- samples preload)"
+# Data flows one way: who may use whom, by folders and by files.
+scripts/layers.py || failed=1
+expect_none 'encoders may not look at live registries' "$(
+  matches '#include "profiler/(tasks/|channels/(registry|inquiry))' -- proto text)"
+expect_none 'samples, the preloaded library and the command use the public headers alone' "$(
+  matches '#include "(profiler|proto|text|answers|http|service)/' -- samples preload cli)"
 
 expect_none 'banned functions' "$(
   matches '\b(sprintf|strcpy|strcat|strtok|atoi|alloca|gets)\(' -- '*.c' '*.h')"
 expect_none 'malloc belongs to the application (and to libdw)' "$(
-  matches '[^_a-z](malloc|calloc|realloc|strdup|asprintf|fopen|opendir|qsort)\(' -- profiler proto http |
+  matches '[^_a-z](malloc|calloc|realloc|strdup|asprintf|fopen|opendir|qsort)\(' -- profiler proto text answers http service |
     grep -vE '^(profiler/symbols/dwarf|profiler/described/binar|profiler/channels/chan_make|http/mhd)' | grep -vE ':[0-9]+: *(//|\*)' || true)"
 expect_none 'marks left in the code' "$(
   matches '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.S' '*.cmake' 'CMakeLists.txt')"

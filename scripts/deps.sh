@@ -31,7 +31,7 @@ packages_of() {
         ;;
     ci) # checks of the source, sanitizers, the other architecture
         echo clang libclang-rt-14-dev clang-format clang-tidy shellcheck git gcc-aarch64-linux-gnu \
-            libc6-dev-arm64-cross
+            libc6-dev-arm64-cross python3
         ;;
     *)
         return 1

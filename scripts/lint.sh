@@ -8,8 +8,8 @@ build=${1:?usage: scripts/lint.sh BUILD [FILE…]}
 shift
 files=("$@")
 if [ ${#files[@]} -eq 0 ]; then
-  mapfile -t files < <(git ls-files 'profiler/*.c' 'proto/*.c' 'http/*.c' 'preload/*.c' 'cli/*.c' \
-    'samples/*.c')
+  mapfile -t files < <(git ls-files 'profiler/*.c' 'proto/*.c' 'text/*.c' 'answers/*.c' 'http/*.c' \
+    'service/*.c' 'preload/*.c' 'cli/*.c' 'samples/*.c')
 fi
 # -quiet still counts suppressed warnings on stderr: keep that for failures.
 log=$(mktemp)

@@ -1,8 +1,8 @@
 // What a client puts into a URL and a Host header: reads stay inside, results stay in their bounds.
 // Input: a query string, a line feed, a Host header.
 
-#include "http/host.h"
-#include "http/query.h"
+#include "answers/host.h"
+#include "answers/query.h"
 
 #include <stdlib.h>
 #include <string.h>

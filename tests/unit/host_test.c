@@ -1,6 +1,6 @@
 // Which Host headers are answered: never one that a web page's owner can choose.
 
-#include "http/host.h"
+#include "answers/host.h"
 #include "tests/test.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 // What taskprof_start is told: options before the environment before defaults, and errors that say
 // what would be right.
 
-#include "http/options.h"
+#include "service/options.h"
 #include "tests/test.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 static struct settings settings;
-static char error[OPTIONS_ERROR_MAX];
+static char error[ERRORS_TEXT_MAX];
 
 static int forget_environment(void **state)
 {
@@ -28,7 +28,7 @@ static const char *address_for(const char *http)
     struct taskprof_options options = TASKPROF_OPTIONS_INIT;
     options.http = http;
     assert_int_equal(options_read(&options, &settings, error), 0);
-    options_address_text(&settings.address, text);
+    options_address_text(&settings.http.address, text);
     return text;
 }
 
@@ -42,12 +42,12 @@ static void every_form_of_address_is_understood(void **state)
     assert_string_equal(address_for("0"), "127.0.0.1:0");
     assert_string_equal(address_for("[::1]:8080"), "[::1]:8080");
     assert_string_equal(address_for("0.0.0.0:65535"), "0.0.0.0:65535");
-    assert_true(settings.hosts.wildcard);
+    assert_true(settings.http.hosts.wildcard);
     assert_string_equal(address_for("[::]:1"), "[::]:1");
-    assert_true(settings.hosts.wildcard);
+    assert_true(settings.http.hosts.wildcard);
     assert_string_equal(address_for("10.1.2.3:1"), "10.1.2.3:1");
-    assert_false(settings.hosts.wildcard);
-    assert_string_equal(settings.hosts.address, "10.1.2.3");
+    assert_false(settings.http.hosts.wildcard);
+    assert_string_equal(settings.http.hosts.address, "10.1.2.3");
     assert_false(settings.off);
 }
 
@@ -113,11 +113,11 @@ static void options_come_before_the_environment_and_that_before_defaults(void **
     struct taskprof_options options = TASKPROF_OPTIONS_INIT;
     (void)state;
     assert_int_equal(options_read(NULL, &settings, error), 0);
-    assert_int_equal(settings.max_connections, 32);
-    assert_int_equal(settings.client_timeout_s, 30);
-    assert_string_equal(settings.hosts.names, "");
+    assert_int_equal(settings.http.max_connections, 32);
+    assert_int_equal(settings.http.client_timeout_s, 30);
+    assert_string_equal(settings.http.hosts.names, "");
     char text[OPTIONS_ADDRESS_TEXT];
-    options_address_text(&settings.address, text);
+    options_address_text(&settings.http.address, text);
     assert_string_equal(text, "127.0.0.1:6060");
 
     setenv("TASKPROF_HTTP", ":7", 1);
@@ -125,10 +125,10 @@ static void options_come_before_the_environment_and_that_before_defaults(void **
     setenv("TASKPROF_MAX_CONNECTIONS", "1024", 1);
     setenv("TASKPROF_CLIENT_TIMEOUT", "5", 1);
     assert_int_equal(options_read(&options, &settings, error), 0);
-    assert_int_equal(settings.max_connections, 1024);
-    assert_int_equal(settings.client_timeout_s, 5);
-    assert_string_equal(settings.hosts.names, "a.example");
-    options_address_text(&settings.address, text);
+    assert_int_equal(settings.http.max_connections, 1024);
+    assert_int_equal(settings.http.client_timeout_s, 5);
+    assert_string_equal(settings.http.hosts.names, "a.example");
+    options_address_text(&settings.http.address, text);
     assert_string_equal(text, "127.0.0.1:7");
 
     options.http = ":8";
@@ -136,10 +136,10 @@ static void options_come_before_the_environment_and_that_before_defaults(void **
     options.max_connections = 2;
     options.client_timeout_s = 3;
     assert_int_equal(options_read(&options, &settings, error), 0);
-    assert_int_equal(settings.max_connections, 2);
-    assert_int_equal(settings.client_timeout_s, 3);
-    assert_string_equal(settings.hosts.names, "b.example");
-    options_address_text(&settings.address, text);
+    assert_int_equal(settings.http.max_connections, 2);
+    assert_int_equal(settings.http.client_timeout_s, 3);
+    assert_string_equal(settings.http.hosts.names, "b.example");
+    options_address_text(&settings.http.address, text);
     assert_string_equal(text, "127.0.0.1:8");
 }
 

@@ -1,6 +1,6 @@
 // Which tasks a limited dump shows: the groups share the limit, and the longest waits come first.
 
-#include "http/pick.h"
+#include "text/pick.h"
 
 #include "tests/unit/text_helpers.h"
 

@@ -1,6 +1,6 @@
 // Query strings, numbers and spans of time, as a client may send them.
 
-#include "http/query.h"
+#include "answers/query.h"
 #include "tests/test.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 // What is answered to which request, whatever carries it.
 
-#include "http/host.h"
-#include "http/query.h"
-#include "http/routes.h"
+#include "answers/host.h"
+#include "answers/query.h"
+#include "answers/routes.h"
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -10,19 +10,19 @@
 #include <string.h>
 #include <zlib.h>
 
-static struct http_reply reply;
+static struct reply reply;
 
 static void ask(const char *method, const char *target)
 {
-    struct http_request request = {.method = method, .target = target};
-    http_reply_release(&reply);
+    struct request request = {.method = method, .target = target};
+    reply_release(&reply);
     routes_answer(&request, &reply);
 }
 
 static int release(void **state)
 {
     (void)state;
-    http_reply_release(&reply);
+    reply_release(&reply);
     return 0;
 }
 
@@ -32,7 +32,7 @@ static const char *body(void)
     static char text[1 << 20];
     size_t length = 0;
     ssize_t got;
-    while ((got = http_body_read(&reply.body, text + length, sizeof(text) - 1 - length)) > 0)
+    while ((got = body_read(&reply.body, text + length, sizeof(text) - 1 - length)) > 0)
         length += (size_t)got;
     assert_int_equal(got, 0);
     text[length] = '\0';
@@ -75,7 +75,7 @@ static void every_profile_is_answered_in_its_form(void **state)
             assert_string_equal(reply.filename, good[i].filename);
         else
             assert_null(reply.filename);
-        assert_true(reply.body.read || http_body_length(&reply.body) > 0);
+        assert_true(reply.body.read || body_length(&reply.body) > 0);
     }
 }
 
@@ -111,7 +111,7 @@ static void every_error_is_text_that_go_tool_pprof_shows(void **state)
         assert_int_equal(reply.status, bad[i].status);
         assert_true(reply.error && reply.sized);
         assert_string_equal(reply.type, "text/plain; charset=utf-8");
-        size_t length = http_body_length(&reply.body);
+        size_t length = body_length(&reply.body);
         assert_int_equal(strlen(body()), length);
         assert_true(length > 20);
     }
@@ -133,10 +133,10 @@ static void a_target_is_as_long_as_allowed_and_no_longer(void **state)
 static void the_host_is_checked_before_anything_else(void **state)
 {
     const struct host_rule rule = {.address = "127.0.0.1"};
-    struct http_request request = {
+    struct request request = {
         .method = "GET", .target = "/nonsense", .host = "evil.example", .hosts = &rule};
     (void)state;
-    http_reply_release(&reply);
+    reply_release(&reply);
     routes_answer(&request, &reply);
     assert_int_equal(reply.status, 403);
     assert_non_null(strstr(body(), "TASKPROF_HOSTS"));
@@ -144,34 +144,34 @@ static void the_host_is_checked_before_anything_else(void **state)
     // The name in the target counts, not the header beside it.
     request.target = "http://evil.example/debug/pprof/cmdline";
     request.host = "localhost";
-    http_reply_release(&reply);
+    reply_release(&reply);
     routes_answer(&request, &reply);
     assert_int_equal(reply.status, 403);
     request.target = "HTTP://LOCALHOST:1/debug/pprof/cmdline";
-    http_reply_release(&reply);
+    reply_release(&reply);
     routes_answer(&request, &reply);
     assert_int_equal(reply.status, 200);
 
     request.host = NULL;
     request.target = "/debug/pprof/cmdline";
-    http_reply_release(&reply);
+    reply_release(&reply);
     routes_answer(&request, &reply);
     assert_int_equal(reply.status, 403);
     request.http_1_0 = true;
-    http_reply_release(&reply);
+    reply_release(&reply);
     routes_answer(&request, &reply);
     assert_int_equal(reply.status, 200);
 }
 
 static void a_body_is_taken_by_symbol_alone(void **state)
 {
-    struct http_request request = {.method = "GET", .target = "/debug/pprof/symbol"};
+    struct request request = {.method = "GET", .target = "/debug/pprof/symbol"};
     (void)state;
-    http_reply_release(&reply);
+    reply_release(&reply);
     assert_false(routes_takes_body(&request, &reply));
     assert_int_equal(reply.status, 400);
     request.method = "POST";
-    http_reply_release(&reply);
+    reply_release(&reply);
     assert_true(routes_takes_body(&request, &reply));
     request.target = "/debug/pprof/goroutine";
     assert_false(routes_takes_body(&request, &reply));
@@ -195,12 +195,12 @@ static void symbols_are_named_and_nonsense_is_skipped(void **state)
                           "0x%lx+zz+0x+0xffffffffffffffff+"
                           "0x10000000000000000+%lx+0x0",
                           at, at);
-    struct http_request request = {.method = "POST",
-                                   .target = "/debug/pprof/symbol",
-                                   .body = asked,
-                                   .body_length = (size_t)length};
+    struct request request = {.method = "POST",
+                              .target = "/debug/pprof/symbol",
+                              .body = asked,
+                              .body_length = (size_t)length};
     (void)state;
-    http_reply_release(&reply);
+    reply_release(&reply);
     routes_answer(&request, &reply);
     snprintf(line, sizeof(line),
              "num_symbols: 1\n0x%lx routes_test_landmark\n0x%lx routes_test_landmark\n", at, at);
@@ -221,7 +221,7 @@ static void a_delta_is_answered_when_its_time_is_over(void **state)
     static char packed[1 << 20];
     ssize_t got;
     size_t length = 0;
-    while ((got = http_body_read(&reply.body, packed + length, 1000)) > 0)
+    while ((got = body_read(&reply.body, packed + length, 1000)) > 0)
         length += (size_t)got;
     z_stream unzip = {.next_in = (Bytef *)packed,
                       .avail_in = (uInt)length,
@@ -238,7 +238,7 @@ static void a_delta_that_nobody_waits_for_gives_back_its_snapshot(void **state)
     for (int i = 0; i < 1000; i++)
         ask("GET", "/debug/pprof/goroutine?seconds=1");
     assert_non_null(reply.before);
-    http_reply_release(&reply);
+    reply_release(&reply);
     assert_null(reply.before);
 }
 

@@ -33,12 +33,12 @@ static char *dump(const struct filter *filter, size_t piece)
 {
     static const struct filter all;
     struct snapshot *snapshot = world_snapshot(groups, 3);
-    struct http_body body = {0};
+    struct text *dump = NULL;
     snapshot->since_ns = 958 * SECOND;
     snapshot->channels = arena_copy(&snapshot->arena, channels, sizeof(channels));
     snapshot->channel_count = 1;
-    assert_int_equal(text_groups(snapshot, filter ? filter : &all, &body), 0);
-    char *text = world_read(&body, piece);
+    assert_int_equal(text_groups(snapshot, filter ? filter : &all, &dump), 0);
+    char *text = world_read(dump, piece);
     assert_int_equal(world_snapshots, 0);
     return text;
 }

@@ -3,9 +3,9 @@
 
 #pragma once
 
-#include "http/text.h"
 #include "profiler/symbols/symbols.h"
 #include "tests/test.h"
+#include "text/text.h"
 
 #include <regex.h>
 #include <stdio.h>
@@ -129,23 +129,22 @@ static inline struct snapshot *world_snapshot(const struct snapshot_group *group
     return snapshot;
 }
 
-// All of a body, read in pieces of `piece` bytes, and released.
-static inline char *world_read(struct http_body *body, size_t piece)
+// All of a text, read in pieces of `piece` bytes, and given back.
+static inline char *world_read(struct text *text, size_t piece)
 {
     size_t capacity = 1 << 20;
-    char *text = malloc(capacity);
+    char *all = malloc(capacity);
     size_t length = 0;
     ssize_t got;
-    while ((got = http_body_read(body, text + length, piece)) > 0) {
+    while ((got = text_read(text, all + length, piece)) > 0) {
         length += (size_t)got;
         if (length + piece >= capacity)
-            text = realloc(text, capacity *= 2);
+            all = realloc(all, capacity *= 2);
     }
     assert_int_equal(got, 0);
-    text[length] = '\0';
-    if (body->free)
-        body->free(body->context);
-    return text;
+    all[length] = '\0';
+    text_free(text);
+    return all;
 }
 
 static inline bool matches(const char *text, const char *pattern)

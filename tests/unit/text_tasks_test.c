@@ -37,7 +37,7 @@ static char *dump(const struct filter *filter, size_t piece)
 {
     static const struct filter all;
     struct snapshot *snapshot = world_snapshot(groups, 3);
-    struct http_body body = {0};
+    struct text *dump = NULL;
     snapshot->channels = arena_copy(&snapshot->arena, channels, sizeof(channels));
     snapshot->channel_count = 1;
     snapshot->task_list_bytes = sizeof(tasks);
@@ -47,8 +47,8 @@ static char *dump(const struct filter *filter, size_t piece)
     world_details[0] = (struct task_details){.name = "main", .tid = 100};
     world_details[1] = (struct task_details){.name = "exactly15bytes!", .parent = 1, .tid = 101};
     world_details[2] = (struct task_details){.name = "", .parent = 40};
-    assert_int_equal(text_tasks(snapshot, filter ? filter : &all, &body), 0);
-    char *text = world_read(&body, piece);
+    assert_int_equal(text_tasks(snapshot, filter ? filter : &all, &dump), 0);
+    char *text = world_read(dump, piece);
     assert_int_equal(world_snapshots, 0);
     return text;
 }
@@ -131,7 +131,7 @@ static void a_million_tasks_are_all_there_in_little_memory(void **state)
                                         .reason = TASKPROF_CHAN_RECEIVE,
                                         .count = MANY};
     struct snapshot *snapshot = world_snapshot(&many, 1);
-    struct http_body body = {0};
+    struct text *dump = NULL;
     (void)state;
     snapshot->task_list_bytes = MANY * sizeof(struct snapshot_task);
     snapshot->task_list = memory_map(snapshot->task_list_bytes);
@@ -140,17 +140,17 @@ static void a_million_tasks_are_all_there_in_little_memory(void **state)
         snapshot->task_list[i] = (struct snapshot_task){
             .id = i + 1, .slot = (uint32_t)(i % WORLD_TASKS), .wait_start_ns = SECOND};
     uint64_t before = clock_monotonic_ns();
-    assert_int_equal(text_tasks(snapshot, &(struct filter){0}, &body), 0);
+    assert_int_equal(text_tasks(snapshot, &(struct filter){0}, &dump), 0);
     world_resolved = 0;
     size_t seen = 0;
     size_t bytes = 0;
     ssize_t got;
-    while ((got = http_body_read(&body, block, sizeof(block))) > 0) {
+    while ((got = text_read(dump, block, sizeof(block))) > 0) {
         bytes += (size_t)got;
         for (char *at = block; (at = memchr(at, '[', (size_t)(block + got - at))); at++)
             seen++;
     }
-    body.free(body.context);
+    text_free(dump);
     print_message("%zu bytes in %llu ms\n", bytes,
                   (unsigned long long)(clock_monotonic_ns() - before) / 1000000);
     assert_int_equal(seen, MANY);
