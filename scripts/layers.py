@@ -33,6 +33,7 @@ MACRO = re.compile(r"^#define (\w+)\(((?:[^\n]*\\\n)*[^\n]*)", re.M)
 VARIABLE = re.compile(
     r"^(?!static|typedef|extern|return|enum \w* ?\{|#|struct \w+;)[A-Za-z_][\w *()]*?\b(\w+)"
     r"(?:\[[^\]]*\])* ?(?:= ?[^;]*)?;", re.M)
+OWN = re.compile(r"^static [^;{}=]*?\b(\w+)(?:\(| =|;|\[)", re.M)
 DECLARED = re.compile(r"\b(\w+)\(|^extern [^;]*?\b(\w+)(?:\[[^;]*)? ?;", re.M)
 
 
@@ -128,7 +129,8 @@ def uses(names):
     for name, text in texts.items():
         if not name.endswith(".c"):
             continue
-        result[name] = {defined[word]: word for word in reached(WORD.findall(text))
+        own = {match[1] for match in OWN.finditer(text)}
+        result[name] = {defined[word]: word for word in reached(WORD.findall(text)) - own
                         if defined.get(word, name) != name}
     return result
 

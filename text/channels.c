@@ -3,6 +3,7 @@
 #include "profiler/base/clock.h"
 #include "profiler/symbols/origin.h"
 #include "text/fold.h"
+#include "text/frames.h"
 #include "text/text.h"
 #include "text/words.h"
 
@@ -159,9 +160,9 @@ static void row(struct channels *channels, const struct snapshot_channel *channe
                   (unsigned long long)channel->receivers, wait, last);
     struct origin origin = origin_of(channel->creation);
     if (origin.address) {
-        words_function(out, snapshot, origin.frame->function, origin.address);
+        frames_function(out, snapshot, origin.frame->function, origin.address);
         buffer_char(out, ' ');
-        words_place(out, origin.frame);
+        frames_place(out, origin.frame);
     } else {
         buffer_char(out, '-');
     }
@@ -238,10 +239,10 @@ static void misuse_row(struct channels *channels, const struct misuse *misuse)
         words_instant(out, misuse->first_ns);
     }
     buffer_string(out, ":\n");
-    words_frames_address(out, snapshot, misuse->stack, "#");
+    frames_by_address(out, snapshot, misuse->stack, "#");
     if (misuse->earlier) {
         buffer_string(out, "# it was closed or freed before by:\n");
-        words_frames_address(out, snapshot, misuse->earlier, "#");
+        frames_by_address(out, snapshot, misuse->earlier, "#");
     }
 }
 

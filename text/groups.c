@@ -1,6 +1,7 @@
 // debug=1 of the goroutine profile. Lines that `go tool pprof` reads: the first, and "COUNT @ 0x…".
 // All others begin with "#", which it skips.
 
+#include "text/frames.h"
 #include "text/locks.h"
 #include "text/missing.h"
 #include "text/text.h"
@@ -61,7 +62,7 @@ static void labels(struct buffer *out, const struct snapshot_group *group)
     uint32_t end = stack_get(group->stack)->end;
     if (end) {
         buffer_string(out, ", \"truncated\":");
-        words_quoted(out, words_stack_end(end));
+        words_quoted(out, frames_end_text(end));
     }
     buffer_string(out, "}\n");
 }
@@ -152,7 +153,7 @@ static void one_group(struct buffer *out, const struct snapshot *snapshot,
         buffer_string(out, " 0x1");
     buffer_char(out, '\n');
     labels(out, group);
-    words_frames_address(out, snapshot, group->stack, "#");
+    frames_by_address(out, snapshot, group->stack, "#");
     if (stack->depth == 0)
         buffer_string(out, "#\tno stack\n");
     waits(out, snapshot, group);
@@ -160,7 +161,7 @@ static void one_group(struct buffer *out, const struct snapshot *snapshot,
     channel(out, snapshot, group);
     if (stack_get(group->creation)->depth) {
         buffer_string(out, "# created by:\n");
-        words_frames_address(out, snapshot, group->creation, "#");
+        frames_by_address(out, snapshot, group->creation, "#");
     }
     buffer_char(out, '\n');
 }

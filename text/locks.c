@@ -1,4 +1,5 @@
 #include "text/locks.h"
+#include "text/frames.h"
 
 #include "text/words.h"
 
@@ -74,7 +75,7 @@ static void place(struct buffer *out, const struct snapshot *snapshot,
 {
     buffer_char(out, '\n');
     if (stacks)
-        words_frames_address(out, snapshot, snapshot->groups[wait->group].stack, "#");
+        frames_by_address(out, snapshot, snapshot->groups[wait->group].stack, "#");
 }
 
 static void one_deadlock(struct buffer *out, const struct snapshot *snapshot, size_t number,

@@ -3,9 +3,11 @@
 // and copied.
 
 #include "profiler/symbols/origin.h"
+#include "text/frames.h"
 #include "text/locks.h"
 #include "text/missing.h"
 #include "text/pick.h"
+#include "text/task_header.h"
 #include "text/text.h"
 #include "text/words.h"
 
@@ -45,7 +47,7 @@ static void render_block(struct buffer *out, const struct snapshot *snapshot,
     if (stack->depth == 0)
         // Go's own words for a stack that it can't walk; its parsers know them.
         buffer_string(out, "\tgoroutine running on other thread; stack unavailable\n");
-    words_frames_go(out, snapshot, group->stack, go_files);
+    frames_as_go(out, snapshot, group->stack, go_files);
     if (stack->depth && stack->end)
         buffer_string(out, "...additional frames elided...\n");
     *ret_before = (uint32_t)out->length;
@@ -53,14 +55,14 @@ static void render_block(struct buffer *out, const struct snapshot *snapshot,
     if (origin.address == 0)
         return;
     buffer_string(out, "created by ");
-    words_function(out, snapshot, origin.frame->function, origin.address);
+    frames_function(out, snapshot, origin.frame->function, origin.address);
     *ret_before = (uint32_t)out->length;
     buffer_string(out, "\n\t");
-    if (go_files && !words_is_go_file(origin.frame->file))
+    if (go_files && !frames_is_go_file(origin.frame->file))
         buffer_string(out, "?"
                            "?:0");
     else
-        words_place(out, origin.frame);
+        frames_place(out, origin.frame);
     buffer_string(out, " +0x");
     buffer_hex(out,
                origin.entry && origin.address > origin.entry ? origin.address - origin.entry : 0);
@@ -104,107 +106,6 @@ static void block_get(struct tasks *tasks, uint32_t group_index, const char **re
     *ret_behind = block->behind;
 }
 
-static void label_key(struct buffer *out, const char **separator, const char *key)
-{
-    buffer_string(out, *separator);
-    *separator = ", ";
-    buffer_char(out, '"');
-    buffer_string(out, key);
-    buffer_string(out, "\": ");
-}
-
-static void label(struct buffer *out, const char **separator, const char *key, const char *value)
-{
-    label_key(out, separator, key);
-    words_quoted(out, value);
-}
-
-static void number_label(struct buffer *out, const char **separator, const char *key,
-                         unsigned long long value)
-{
-    label_key(out, separator, key);
-    buffer_char(out, '"');
-    buffer_unsigned(out, value);
-    buffer_char(out, '"');
-}
-
-// Keys in order, as Go has them.
-static void header(struct buffer *out, const struct snapshot *snapshot,
-                   const struct snapshot_task *task, bool here, const struct task_details *details)
-{
-    const struct snapshot_group *group = &snapshot->groups[task->group];
-    uint64_t waited = 0;
-    if (task->wait_start_ns && snapshot->monotonic_ns > task->wait_start_ns)
-        waited = snapshot->monotonic_ns - task->wait_start_ns;
-    buffer_string(out, "goroutine ");
-    buffer_unsigned(out, task->id);
-    buffer_string(out, " [");
-    buffer_string(out, snapshot_state_text(group));
-    if (waited >= 60000000000u)
-        buffer_printf(out, ", %llu minutes", (unsigned long long)(waited / 60000000000u));
-
-    const char *separator = " labels:{";
-    uint32_t index =
-        here && details->channel < snapshot->channel_count ? details->channel : group->channel;
-    const struct snapshot_channel *channel =
-        index < snapshot->channel_count ? &snapshot->channels[index] : NULL;
-    if (channel && channel->reading.capacity >= 0)
-        number_label(out, &separator, "cap", (unsigned long long)channel->reading.capacity);
-    if (group->channel_class) {
-        char name[WORDS_CHANNEL_MAX];
-        words_channel(group->channel_class, name);
-        label(out, &separator, "channel", name);
-    }
-    if (channel && channel->reading.closed)
-        label(out, &separator, "closed", "true");
-    const struct snapshot_lock_wait *wait = NULL;
-    const struct snapshot_lock *lock = snapshot_lock_of(snapshot, task, &wait);
-    if (lock && wait->deadlock != SNAPSHOT_NONE && !wait->behind)
-        number_label(out, &separator, "deadlock", wait->deadlock + 1ull);
-    if (!here)
-        label(out, &separator, "ended", "since the snapshot");
-    int fd = here && !group->channel_class ? words_fd(details->object) : -1;
-    if (fd >= 0)
-        number_label(out, &separator, "fd", (unsigned long long)fd);
-    if (channel && channel->reading.length >= 0)
-        number_label(out, &separator, "len", (unsigned long long)channel->reading.length);
-    if (here && details->name[0]) {
-        char name[TASKPROF_NAME_SIZE + 1] = "";
-        memcpy(name, details->name, TASKPROF_NAME_SIZE);
-        label(out, &separator, "name", name);
-    }
-    // Which of many mutexes, say. A channel has its name.
-    if (here && details->object && fd < 0 && !group->channel_class) {
-        label_key(out, &separator, "object");
-        buffer_string(out, "\"0x");
-        buffer_hex(out, details->object);
-        buffer_char(out, '"');
-    }
-    if (lock && lock->holder != LOCK_HOLDER_UNKNOWN) {
-        char holder[TEXT_HOLDER_MAX];
-        text_holder(snapshot, lock, task->id, holder);
-        label(out, &separator, "owner", holder);
-    }
-    if (group->activity == TASK_IN_SYSCALL) {
-        const char *call = words_syscall(group->syscall);
-        if (call)
-            label(out, &separator, "syscall", call);
-        else
-            number_label(out, &separator, "syscall", group->syscall);
-    }
-    if (here && details->tid)
-        number_label(out, &separator, "tid", (unsigned long long)details->tid);
-    if (stack_get(group->stack)->end)
-        label(out, &separator, "truncated", words_stack_end(stack_get(group->stack)->end));
-    if (task->wait_start_ns) {
-        label_key(out, &separator, "wait");
-        buffer_char(out, '"');
-        words_span(out, waited);
-        buffer_char(out, '"');
-    }
-    buffer_string(out, separator[0] == ',' ? "}]:\n" : "]:\n");
-}
-
 static void one_task(struct tasks *tasks, const struct snapshot_task *task,
                      struct details_reader *reader)
 {
@@ -214,7 +115,7 @@ static void one_task(struct tasks *tasks, const struct snapshot_task *task,
     const char *text = "";
     uint32_t before;
     uint32_t behind;
-    header(out, tasks->text.snapshot, task, here, &details);
+    task_header(out, tasks->text.snapshot, task, here ? &details : NULL);
     block_get(tasks, task->group, &text, &before, &behind);
     buffer_append(out, text, before);
     if (behind && here && details.parent) {

@@ -2,6 +2,7 @@
 
 #include "profiler/base/sort.h"
 #include "profiler/base/table.h"
+#include "text/frames.h"
 #include "text/text.h"
 #include "text/words.h"
 
@@ -42,7 +43,7 @@ static bool next_piece(struct text *text)
     if (stack->depth == 0)
         buffer_string(out, " 0x1\n#\tnot known who created them");
     buffer_char(out, '\n');
-    words_frames_address(out, text->snapshot, row->index, "#");
+    frames_by_address(out, text->snapshot, row->index, "#");
     buffer_char(out, '\n');
     return true;
 }
