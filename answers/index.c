@@ -125,6 +125,7 @@ void index_answer(const struct route *routes, size_t count, struct reply *reply)
     buffer_release(&summary);
     buffer_string(out, "</p>\n");
     text_missing(out, snapshot, "<p>", "</p>\n");
+    text_missing_since(out, snapshot, "<p>", "</p>\n");
     note(out);
     struct buffer problems = {0};
     problems_write(&problems, "TASKPROF_CHANNELS ");

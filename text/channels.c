@@ -4,6 +4,7 @@
 #include "profiler/symbols/origin.h"
 #include "text/fold.h"
 #include "text/frames.h"
+#include "text/missing.h"
 #include "text/text.h"
 #include "text/words.h"
 
@@ -75,6 +76,7 @@ static void head(struct channels *channels)
                   (unsigned long long)(snapshot->channel_count - channels->fold.excluded));
     words_summary(out, snapshot);
     buffer_char(out, '\n');
+    text_missing(out, snapshot, "# ", "\n");
     buffer_string(out, channels->problems);
     buffer_char(out, '\n');
     channels->width = WIDTH_MIN;
@@ -280,7 +282,8 @@ static bool next_piece(struct text *text)
             return true;
         }
         channels->stage = STAGE_END;
-        __attribute__((fallthrough));
+        text_missing_since(&text->out, text->snapshot, "# ", "\n");
+        return true;
     case STAGE_END:
         break;
     }

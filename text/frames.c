@@ -109,6 +109,8 @@ void frames_as_go(struct buffer *out, const struct snapshot *snapshot, stack_id 
 
 const char *frames_end_text(uint32_t end)
 {
+    if (end & STACK_NOT_KEPT)
+        return "not kept: there was no room for more stacks";
     if (end & STACK_TOO_DEEP)
         return "deeper than is kept";
     if (end & STACK_NO_RULE)

@@ -194,6 +194,7 @@ static bool next_piece(struct text *text)
     if (groups->ended)
         return false;
     groups->ended = true;
+    text_missing_since(&text->out, snapshot, "# ", "\n");
     if (groups->left_out)
         buffer_printf(&text->out, "# ... %llu more groups (%llu tasks) left out by limit=%llu\n",
                       (unsigned long long)groups->left_out, (unsigned long long)groups->left_tasks,

@@ -133,6 +133,7 @@ static void end(struct tasks *tasks)
     words_summary(out, tasks->text.snapshot);
     buffer_char(out, '\n');
     text_missing(out, tasks->text.snapshot, "# ", "\n");
+    text_missing_since(out, tasks->text.snapshot, "# ", "\n");
     if (tasks->holders)
         buffer_printf(out, "# %zu tasks shown besides: others wait for what they hold\n",
                       tasks->holders);

@@ -3,6 +3,7 @@
 #include "profiler/base/sort.h"
 #include "profiler/base/table.h"
 #include "text/frames.h"
+#include "text/missing.h"
 #include "text/text.h"
 #include "text/words.h"
 
@@ -15,6 +16,7 @@ struct threads {
     size_t next;
     uint64_t total;
     bool started;
+    bool ended;
 };
 
 static bool next_piece(struct text *text)
@@ -27,11 +29,18 @@ static bool next_piece(struct text *text)
         buffer_unsigned(out, threads->total);
         buffer_string(out, "\n# ");
         words_summary(out, text->snapshot);
-        buffer_string(out, "\n\n");
+        buffer_char(out, '\n');
+        text_missing(out, text->snapshot, "# ", "\n");
+        buffer_char(out, '\n');
         return true;
     }
-    if (threads->next == threads->count)
-        return false;
+    if (threads->next == threads->count) {
+        size_t before = out->length;
+        if (!threads->ended)
+            text_missing_since(out, text->snapshot, "# ", "\n");
+        threads->ended = true;
+        return out->length > before;
+    }
     const struct sort_item *row = &threads->rows[threads->next++];
     const struct stack *stack = stack_get(row->index);
     buffer_unsigned(out, row->key);

@@ -78,11 +78,13 @@ void channel_end(struct channel *channel);
 bool channel_pin(struct channel *channel);
 void channel_unpin(struct channel *channel);
 
-// The name and creation stack behind a class id. Valid for ever.
+// The name and creation stack behind a class id. As stacks, classes are kept in generations; the
+// collector renews the ids in channels' entries.
 struct channel_class {
     stack_id creation; // 0 when named
     char name[TASKPROF_CHAN_NAME_SIZE];
 };
+extern struct intern channel_class_table;
 const struct channel_class *channel_class_get(uint32_t class_id); // NULL: unknown id
 
 // Misuse of channels: counted, and kept with both stacks. What happens again at the same places is

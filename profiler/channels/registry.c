@@ -10,13 +10,12 @@
 
 #include <string.h>
 
-enum { CLASS_BYTES_MAX = 16 << 20 };
-
 struct slab channel_slab = SLAB_INIT(sizeof(struct channel));
 
 static _Atomic uint64_t last_id;
 static _Atomic uint32_t version;
-static struct intern classes = {.limit = CLASS_BYTES_MAX};
+struct intern channel_class_table = INTERN_INIT(
+    "channel names", "tasks that wait on these channels are shown as on \"unnamed\"", 16 << 20);
 
 uint32_t channel_version(void)
 {
@@ -43,13 +42,13 @@ static uint32_t class_of(const char name[TASKPROF_CHAN_NAME_SIZE], stack_id crea
 {
     struct channel_class class = {.creation = name[0] ? 0 : creation};
     memcpy(class.name, name, sizeof(class.name));
-    return intern(&classes, &class, sizeof(class));
+    return intern(&channel_class_table, &class, sizeof(class));
 }
 
 const struct channel_class *channel_class_get(uint32_t class_id)
 {
     size_t length;
-    return intern_get(&classes, class_id, &length);
+    return intern_get(&channel_class_table, class_id, &length);
 }
 
 struct channel *channel_new(const char *name, stack_id creation)

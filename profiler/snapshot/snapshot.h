@@ -1,11 +1,13 @@
 // A snapshot: an immutable picture of every task and channel, taken while all of them run.
 //
-// Everything an encoder needs is in it, or reachable from it through tables that only grow
-// (stack_get, channel_class_get). Encoders are pure functions of a snapshot: they never look at a
-// live registry and take no lock.
+// Everything an encoder needs is in it, or reachable from it through tables (stack_get,
+// channel_class_get, symbols) that keep what it refers to until it is freed. Encoders are pure
+// functions of a snapshot: they never look at a live registry and take no lock.
 
 #pragma once
 
+#include "profiler/base/budget.h"
+#include "profiler/base/epoch.h"
 #include "profiler/base/memory.h"
 #include "profiler/channels/channel.h"
 #include "profiler/unwind/maps.h"
@@ -149,6 +151,12 @@ struct snapshot {
     int maps_error;       // likewise /proc/self/maps
     int unreadable_error; // likewise the files of one of the unreadable threads
     uint64_t created;     // tasks ever registered in this process
+
+    // Bounded tables of which something was left out.
+    struct budget_report left_out[BUDGET_REPORTS];
+    size_t left_out_count;
+
+    struct epoch_hold hold; // on the stacks, classes, paths and symbols that it refers to
 
     struct snapshot_group *groups; // by count, most first
     size_t group_count;

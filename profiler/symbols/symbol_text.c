@@ -7,7 +7,8 @@
 
 enum { TEXT_MAX = 16 << 10 }; // replaced bytes take three times the room, and still fit an intern
 
-static struct intern texts = {.limit = (size_t)256 << 20};
+static struct intern texts =
+    INTERN_INIT("names and files of functions", "they are shown as \"??\"", (size_t)256 << 20);
 
 static bool is_tail(unsigned char c)
 {

@@ -24,7 +24,8 @@ static struct lock picture_lock = LOCK_INIT;
 static struct picture *current;
 _Atomic uint32_t maps_current_generation;
 // Paths live for ever. Each distinct one is kept once; a table that is full loses names, no more.
-static struct intern paths = {.limit = (size_t)16 << 20};
+static struct intern paths =
+    INTERN_INIT("paths of mapped files", "their code is shown by addresses", (size_t)16 << 20);
 
 // Mappings from offset 0 of their file, the latest ones: where ELF headers lie.
 enum { HEADS = 32 };

@@ -30,7 +30,8 @@ static struct cfi_scratch scratch;
 static struct cfi_row row;
 static uint32_t pruned_generation;
 // Rows that do not fit into a rule, and their expressions: a few kinds, the same in every program.
-static struct intern rows = {.limit = (size_t)8 << 20};
+static struct intern rows =
+    INTERN_INIT("unwind rules", "stacks may end where they would be needed", (size_t)8 << 20);
 
 // When code outside the picture was last a reason to read it again, and how long to leave that be.
 static _Atomic uint64_t next_refresh_ns;

@@ -1,13 +1,12 @@
 #include "profiler/unwind/stack.h"
 
-#include "profiler/base/intern.h"
-
 #include <string.h>
 
-static struct intern stacks = {.limit = (size_t)64 << 20};
+struct intern stack_table =
+    INTERN_INIT("stacks", "they are shown as \"not kept\", without frames", (size_t)64 << 20);
 
 static const struct stack no_stack;
-static const struct stack not_kept = {.end = STACK_TOO_DEEP};
+static const struct stack not_kept = {.end = STACK_NOT_KEPT};
 
 // The two sizes are functions of their own, never inlined, so that a creation stack, taken on a
 // small stack of the application's, does not pay for the deep one's 4 KiB.
@@ -21,7 +20,7 @@ static const struct stack not_kept = {.end = STACK_TOO_DEEP};
         memcpy(words, &header, sizeof(header));                                                 \
         if (depth)                                                                              \
             memcpy(words + 1, frames, depth * sizeof(*frames));                                 \
-        return intern(&stacks, words, (1 + depth) * sizeof(words[0]));                          \
+        return intern(&stack_table, words, (1 + depth) * sizeof(words[0]));                     \
     }
 
 DEFINE_INTERN(intern_shallow, STACK_CREATION_DEPTH)
@@ -42,19 +41,9 @@ const struct stack *stack_get(stack_id id)
     if (id == INTERN_FULL)
         return &not_kept;
     size_t length;
-    const struct stack *stack = intern_get(&stacks, id, &length);
+    const struct stack *stack = intern_get(&stack_table, id, &length);
     if (!stack || length < sizeof(*stack) ||
         length != sizeof(*stack) + stack->depth * sizeof(stack->frames[0]))
         return &no_stack;
     return stack;
-}
-
-size_t stack_bytes(void)
-{
-    return intern_bytes(&stacks);
-}
-
-uint64_t stack_rejected(void)
-{
-    return atomic_load_explicit(&stacks.rejected, memory_order_relaxed);
 }

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "profiler/base/intern.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +20,7 @@ enum stack_end {
     STACK_NO_RULE = 2,     // code without unwind information and without a frame pointer
     STACK_BAD_FRAME = 4,   // a frame outside the task's stack, misaligned, or not above the last
     STACK_NO_REGISTER = 8, // the rule needs a register whose value is not known
+    STACK_NOT_KEPT = 16,   // the table of stacks was full
 };
 
 // Return addresses, leaf first. The function and line of a frame are those of address - 1; where a
@@ -30,13 +33,14 @@ struct stack {
 
 typedef uint32_t stack_id; // 0: no stack
 
+// They are kept here, in generations: an id that is stored in a slot is renewed there by the
+// collector (snapshot/renew.h) when the table turns. So who gets ids or stacks is in a section or
+// has a hold of base/epoch.h for as long as he uses them, and until he has stored them.
+extern struct intern stack_table;
+
 // The id of these frames. depth ≤ STACK_DEPTH_MAX. Any thread; lock-free, no malloc. When the table
-// is full, the id of a stack of depth 0 with end == STACK_TOO_DEEP comes back, and it is counted.
+// is full, the id of a stack of depth 0 with end == STACK_NOT_KEPT comes back, and it is counted.
 stack_id stack_intern(const uintptr_t *frames, unsigned depth, unsigned end);
 
-// The stack behind an id, valid for ever. For 0 and unknown ids a stack of depth 0; never NULL.
+// The stack behind an id. For 0 and unknown ids a stack of depth 0; never NULL.
 const struct stack *stack_get(stack_id id);
-
-// Distinct stacks' bytes held, and how many could not be kept because the table was full.
-size_t stack_bytes(void);
-uint64_t stack_rejected(void);
