@@ -249,3 +249,9 @@ void intern_retire(struct intern *table)
     table->ticket = epoch_retire();
     table->old = INTERN_RETIRED;
 }
+
+void intern_start_anew(struct intern *table)
+{
+    intern_turn(table);
+    intern_retire(table);
+}

@@ -86,3 +86,7 @@ uint32_t intern_renew(struct intern *table, uint32_t id);
 // All ids that are still in use were renewed: the old generation is for those alone who were in a
 // section or had a hold before.
 void intern_retire(struct intern *table);
+
+// Both at once, where nothing of the old generation is to be kept: for a table that its owner fills
+// anew.
+void intern_start_anew(struct intern *table);

@@ -23,7 +23,8 @@ static struct lock refreshing = LOCK_INIT;
 static struct lock picture_lock = LOCK_INIT;
 static struct picture *current;
 _Atomic uint32_t maps_current_generation;
-// Paths live for ever. Each distinct one is kept once; a table that is full loses names, no more.
+// Each distinct path is kept once. Every picture has all of its paths anew, so the table turns as
+// one is read, under `refreshing`.
 static struct intern paths =
     INTERN_INIT("paths of mapped files", "their code is shown by addresses", (size_t)16 << 20);
 
@@ -176,13 +177,23 @@ static int refresh_locked(void)
         return -ENOMEM;
     work->reading.scratch = &work->scratch;
     struct picture *fresh;
+    if (intern_is_due(&paths))
+        intern_turn(&paths);
     int error = read_picture(&work->reading, &fresh);
     if (error)
         buffer_release(&work->reading.buffer);
     else
         put_picture(fresh);
+    // The paths of the old picture are nobody's now, but of those who copied one before.
+    if (error == 0 && paths.old == INTERN_TURNED)
+        intern_retire(&paths);
     memory_unmap(work, sizeof(*work));
     return error;
+}
+
+void maps_forget_derived(void)
+{
+    atomic_fetch_add_explicit(&maps_current_generation, 1, memory_order_release);
 }
 
 int maps_refresh(void)

@@ -30,7 +30,8 @@ struct mapping {
 int maps_refresh(void);
 
 // The executable mapping that holds `address`: a copy of it into *ret. false if there is none.
-// `ret->path` is valid for ever. Any thread.
+// `ret->path` is valid as long as the caller's section or hold (base/epoch.h), as are those below.
+// Any thread.
 bool maps_find(uintptr_t address, struct mapping *ret);
 
 // All executable mappings, sorted by address, copied into the arena; the main binary's first one is

@@ -7,8 +7,8 @@ struct module {
     struct module *next;
     struct image_range header;
     struct image_range frames;
-    uintptr_t text; // the start of a mapping of its code
-    const char *path;
+    uintptr_t text;   // the start of a mapping of its code
+    const char *path; // compared, and never read: it may be gone
     unsigned build_id_length;
     unsigned char build_id[BUILD_ID_MAX];
     struct cfi_sections sections;

@@ -27,6 +27,9 @@ static inline uint32_t maps_generation(void)
     return atomic_load_explicit(&maps_current_generation, memory_order_acquire);
 }
 
+// Lets the generation go up: nothing that was derived is to be used any more.
+void maps_forget_derived(void);
+
 // The mapping of any kind that holds `address`, read from /proc/self/maps; ret->path is NULL.
 // *ret_main_stack tells whether it is the main thread's stack.
 bool maps_line_of(uintptr_t address, struct proc_map *ret, bool *ret_main_stack);

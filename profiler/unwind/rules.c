@@ -30,6 +30,7 @@ static struct cfi_scratch scratch;
 static struct cfi_row row;
 static uint32_t pruned_generation;
 // Rows that do not fit into a rule, and their expressions: a few kinds, the same in every program.
+// Ids of them are in rules that are cached for the current generation of maps.
 static struct intern rows =
     INTERN_INIT("unwind rules", "stacks may end where they would be needed", (size_t)8 << 20);
 
@@ -167,12 +168,26 @@ static bool keep_expression(struct cfi_rule *rule)
     if (!rule->length)
         return true;
     size_t length;
-    rule->expression = intern_get(&rows, intern(&rows, rule->expression, rule->length), &length);
-    return rule->expression && length == rule->length;
+    const void *kept = intern_get(&rows, intern(&rows, rule->expression, rule->length), &length);
+    if (!kept || length != rule->length)
+        return false;
+    rule->expression = kept;
+    return true;
+}
+
+// When there is little room for more rows, all rules are compiled anew: most of the rows will not
+// be wanted again. Those who have a copy of a rule with a row are in a section or have a hold.
+static void make_room(void)
+{
+    if (!intern_is_due(&rows))
+        return;
+    maps_forget_derived();
+    intern_start_anew(&rows);
 }
 
 static bool keep_row(struct cfi_row *from, struct rule *ret)
 {
+    make_room();
     bool kept = keep_expression(&from->cfa) && keep_expression(&from->ra);
     for (int i = 0; i < ARCH_SAVED && kept; i++)
         kept = keep_expression(&from->saved[i]);

@@ -36,7 +36,8 @@ _Static_assert(sizeof(struct rule) % 8 == 0, "kept and copied in whole words");
 // Any thread; keeps errno.
 int rules_find(uintptr_t pc, struct rule *ret);
 
-// The full row of a rule with RULE_ROW; valid for ever. NULL: it could not be kept.
+// The full row of a rule with RULE_ROW; valid as long as the section or hold (base/epoch.h) in
+// which the rule was found. NULL: it could not be kept.
 const struct cfi_row *rules_row(const struct rule *rule);
 
 void rules_after_fork(void);
