@@ -1,37 +1,18 @@
 #include "proto/string_table.h"
 
 #include "profiler/base/hash.h"
+#include "profiler/base/utf8.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-// Bytes of the UTF-8 character at `at`, or 0 if there is none. Stops at a NUL by itself, because
-// NUL is no continuation byte. Overlong forms, surrogates and what lies above U+10FFFF are none.
-static unsigned character(const unsigned char *at)
-{
-    if (at[0] < 0x80)
-        return 1;
-    unsigned length = at[0] >= 0xc2 && at[0] <= 0xdf   ? 2
-                      : at[0] >= 0xe0 && at[0] <= 0xef ? 3
-                      : at[0] >= 0xf0 && at[0] <= 0xf4 ? 4
-                                                       : 0;
-    for (unsigned i = 1; i < length; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return length;
-}
-
 static bool is_utf8(const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at) {
-        unsigned length = character(at);
+    while (*text) {
+        unsigned length = utf8_length(text, UTF8_LONGEST);
         if (length == 0)
             return false;
-        at += length;
+        text += length;
     }
     return true;
 }
@@ -41,8 +22,8 @@ static const char *mended(struct arena *arena, const char *text)
     char *copy = arena_copy(arena, text, strlen(text) + 1);
     if (!copy)
         return NULL;
-    for (unsigned char *at = (unsigned char *)copy; *at;) {
-        unsigned length = character(at);
+    for (char *at = copy; *at;) {
+        unsigned length = utf8_length(at, UTF8_LONGEST);
         if (length == 0) {
             *at = '?';
             length = 1;

@@ -1,5 +1,7 @@
 #include "text/words.h"
 
+#include "profiler/base/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -74,35 +76,16 @@ void words_instant(struct buffer *out, uint64_t realtime_ns)
                   of_day % 60, (unsigned)(realtime_ns / 1000000 % 1000));
 }
 
-// Bytes of the UTF-8 character at `at`; 0: it is none.
-static unsigned utf8_length(const unsigned char *at)
-{
-    if (at[0] < 0x80)
-        return 1;
-    unsigned length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4)
-        return 0;
-    // A NUL is no continuation, so this never reads behind the end.
-    for (unsigned i = 1; i < length; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return length;
-}
-
 // Whether it stands in quotes as it is, and is a character of its own.
-static bool is_plain(unsigned char c)
+static bool is_plain(char c)
 {
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != ']';
 }
 
 void words_quoted(struct buffer *out, const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
     buffer_char(out, '"');
-    for (;;) {
+    for (const char *at = text;;) {
         size_t plain = 0;
         while (is_plain(at[plain]))
             plain++;
@@ -110,15 +93,15 @@ void words_quoted(struct buffer *out, const char *text)
         at += plain;
         if (!*at)
             break;
-        unsigned length = utf8_length(at);
+        unsigned length = utf8_length(at, UTF8_LONGEST);
         if (length == 0) {
             buffer_string(out, "\xef\xbf\xbd");
             length = 1;
         } else if (*at == '"' || *at == '\\') {
             buffer_char(out, '\\');
-            buffer_char(out, (char)*at);
-        } else if (*at < 0x20 || *at == 0x7f || *at == ']') {
-            buffer_printf(out, "\\u%04x", *at);
+            buffer_char(out, *at);
+        } else if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == ']') {
+            buffer_printf(out, "\\u%04x", (unsigned char)*at);
         } else {
             buffer_append(out, at, length);
         }

@@ -3,6 +3,7 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/intern.h"
 #include "profiler/base/pins.h"
+#include "profiler/base/utf8.h"
 #include "profiler/channels/chan.h"
 #include "profiler/channels/misuse.h"
 #include "profiler/tasks/fork.h"
@@ -30,11 +31,8 @@ static void name_copy(char into[TASKPROF_CHAN_NAME_SIZE], const char *name)
     if (!name)
         return;
     size_t length = strnlen(name, TASKPROF_CHAN_NAME_SIZE);
-    if (length == TASKPROF_CHAN_NAME_SIZE) {
-        length--;
-        while (length > 0 && ((unsigned char)name[length] & 0xc0) == 0x80)
-            length--;
-    }
+    if (length == TASKPROF_CHAN_NAME_SIZE)
+        length = utf8_cut(name, length - 1);
     memcpy(into, name, length);
 }
 
