@@ -1,18 +1,17 @@
 #include "service/recorder.h"
 
 #include "answers/index.h"
+#include "profiler/base/directory.h"
 #include "profiler/base/lock.h"
 #include "profiler/base/own_fd.h"
 #include "profiler/tasks/own_thread.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,33 +76,21 @@ static bool is_ours(const char *name)
            strcmp(name + length - strlen(SUFFIX), SUFFIX) == 0;
 }
 
-// What getdents64 fills in; from getdents(2).
-struct entry {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[];
-};
-
 // How many profiles of this program lie there, and the oldest one's name.
 static unsigned count_profiles(char oldest[NAME])
 {
-    char bytes[4096] __attribute__((aligned(8)));
+    struct directory directory;
+    const char *name;
     unsigned count = 0;
     int listing = own_fd(openat(recorder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (listing < 0)
         return 0;
-    long got;
-    while ((got = syscall(SYS_getdents64, listing, bytes, sizeof(bytes))) > 0) {
-        const struct entry *entry;
-        for (long at = 0; at < got; at += entry->length) {
-            entry = (const struct entry *)(const void *)(bytes + at);
-            if (strlen(entry->name) >= NAME || !is_ours(entry->name))
-                continue;
-            if (count++ == 0 || strcmp(entry->name, oldest) < 0)
-                snprintf(oldest, NAME, "%s", entry->name);
-        }
+    directory_begin(&directory, listing);
+    while (directory_next(&directory, &name) > 0) {
+        if (strlen(name) >= NAME || !is_ours(name))
+            continue;
+        if (count++ == 0 || strcmp(name, oldest) < 0)
+            snprintf(oldest, NAME, "%s", name);
     }
     own_fd_close(listing);
     return count;

@@ -1,4 +1,6 @@
 #include "profiler/snapshot/proc_thread.h"
+
+#include "profiler/base/directory.h"
 #include "profiler/base/own_fd.h"
 
 #include <errno.h>
@@ -18,38 +20,24 @@ int proc_threads_open(void)
     return fd < 0 ? -errno : fd;
 }
 
-// What getdents64 fills in; from getdents(2).
-struct directory_entry {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[];
-};
-
 ssize_t proc_threads_list(int directory, pid_t *into, size_t max)
 {
-    _Alignas(8) char bytes[8192];
+    struct directory walk;
+    const char *name;
     size_t count = 0;
+    int result;
     if (lseek(directory, 0, SEEK_SET) < 0)
         return -errno;
-    for (;;) {
-        long got = syscall(SYS_getdents64, directory, bytes, sizeof(bytes));
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            return (ssize_t)count;
-        for (long at = 0; at < got;) {
-            const struct directory_entry *entry = (const void *)(bytes + at);
-            long tid = strtol(entry->name, NULL, 10);
-            if (tid > 0 && tid <= INT32_MAX) {
-                if (count < max)
-                    into[count] = (pid_t)tid;
-                count++;
-            }
-            at += entry->length;
-        }
+    directory_begin(&walk, directory);
+    while ((result = directory_next(&walk, &name)) > 0) {
+        long tid = strtol(name, NULL, 10);
+        if (tid <= 0 || tid > INT32_MAX)
+            continue;
+        if (count < max)
+            into[count] = (pid_t)tid;
+        count++;
     }
+    return result < 0 ? result : (ssize_t)count;
 }
 
 // Reads a small file of a thread's directory whole. Its length; -ESRCH when the thread is gone.
