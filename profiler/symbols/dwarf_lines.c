@@ -1,13 +1,12 @@
 #include "profiler/symbols/dwarf_lines.h"
 
 #include "profiler/symbols/dwarf_image.h"
+#include "profiler/symbols/dwarf_step.h"
 #include "profiler/symbols/dwarf_units.h"
 #include "profiler/symbols/elf_find.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct dwarf_lines {
     struct dwarf_lines *next;
@@ -20,38 +19,6 @@ struct dwarf_lines {
 // All that are open, so that leak checkers, which do not look into memory from memory_map, see that
 // somebody still has them.
 static struct dwarf_lines *all_open;
-
-// Relaxed: whoever reads them only compares them with what they were.
-static _Atomic uint64_t steps;
-static _Atomic uint64_t walks;
-
-static bool (*after_step)(void);
-
-void dwarf_lines_on_step(bool (*go_on)(void))
-{
-    after_step = go_on;
-}
-
-bool dwarf_lines_step(void)
-{
-    atomic_fetch_add_explicit(&steps, 1, memory_order_relaxed);
-    return !after_step || after_step();
-}
-
-void dwarf_lines_walk(void)
-{
-    atomic_fetch_add_explicit(&walks, 1, memory_order_relaxed);
-}
-
-uint64_t dwarf_lines_progress(void)
-{
-    return atomic_load_explicit(&steps, memory_order_relaxed);
-}
-
-uint64_t dwarf_lines_walks(void)
-{
-    return atomic_load_explicit(&walks, memory_order_relaxed);
-}
 
 static void find_code(const struct elf_file *file, uint64_t *ret_low, uint64_t *ret_high)
 {
@@ -79,9 +46,9 @@ static int open_dwarf(const struct elf_file *file, struct dwarf_lines **ret)
     if (all_open)
         all_open->previous = lines;
     all_open = lines;
-    int error = dwarf_image_open(file, dwarf_lines_step, &lines->image);
+    int error = dwarf_image_open(file, dwarf_step, &lines->image);
     if (!error) {
-        if (dwarf_image_open_shared(&lines->image, file, dwarf_lines_step, &lines->shared) == 0)
+        if (dwarf_image_open_shared(&lines->image, file, dwarf_step, &lines->shared) == 0)
             dwarf_setalt(lines->image.dwarf, lines->shared.dwarf);
         lines->units.dwarf = lines->image.dwarf;
         find_code(file, &lines->units.code_low, &lines->units.code_high);
@@ -138,17 +105,6 @@ bool dwarf_lines_find(struct dwarf_lines *lines, uint64_t address, struct dwarf_
 {
     struct dwarf_unit *unit = dwarf_units_find(&lines->units, address);
     bool found = unit && dwarf_unit_find(unit, address, ret);
-    dwarf_lines_step();
+    dwarf_step();
     return found;
-}
-
-bool dwarf_answer_lacks_name(const struct dwarf_answer *answer, const char *name, size_t length)
-{
-    const char *known = answer->frames[answer->count - 1].function;
-    if (!known || !answer->not_linker_name)
-        return !known;
-    size_t start = strlen(known);
-    bool extends = length >= start && memcmp(name, known, start) == 0 &&
-                   (length == start || name[start] == '.');
-    return !extends;
 }

@@ -2,6 +2,7 @@
 
 #include "profiler/base/clock.h"
 #include "profiler/base/own_fd.h"
+#include "profiler/symbols/dwarf_step.h"
 #include "profiler/symbols/symbol_draft.h"
 #include "profiler/tasks/own_thread.h"
 
@@ -75,7 +76,7 @@ static void answer(struct symbol_entry *entry, struct symbol_module *module, uin
     if (ticket > atomic_load_explicit(&queue.completed, memory_order_relaxed))
         atomic_store_explicit(&queue.completed, ticket, memory_order_release);
     lock_release(&symbol_cache_lock);
-    dwarf_lines_step();
+    dwarf_step();
 }
 
 // While nobody waits for an answer, whoever else wants this processor gets it at every step: a tick
@@ -110,7 +111,7 @@ static void *run(void *unused)
     unsigned unannounced = 0;
     own_thread_be_modest();
     own_fd_separate();
-    dwarf_lines_on_step(after_step);
+    dwarf_step_then(after_step);
     for (;;) {
         uint32_t work = atomic_load_explicit(&queue.work, memory_order_acquire);
         if (atomic_exchange_explicit(&queue.nudged, false, memory_order_relaxed))
@@ -231,13 +232,13 @@ uint64_t dwarf_thread_ask(struct symbol_entry *entry, struct symbol_module *modu
 
 static int wait_for(uint64_t ticket)
 {
-    uint64_t progress = dwarf_lines_progress();
+    uint64_t progress = dwarf_step_progress();
     uint64_t since = clock_monotonic_ns();
     for (;;) {
         uint32_t done = atomic_load_explicit(&queue.done, memory_order_acquire);
         if (atomic_load_explicit(&queue.completed, memory_order_acquire) >= ticket)
             return 0;
-        uint64_t reached = dwarf_lines_progress();
+        uint64_t reached = dwarf_step_progress();
         if (atomic_load_explicit(&queue.stuck_at, memory_order_relaxed) == reached)
             return -ETIMEDOUT;
         uint64_t now = clock_monotonic_ns();

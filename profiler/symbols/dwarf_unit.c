@@ -1,5 +1,7 @@
 #include "profiler/symbols/dwarf_unit.h"
 
+#include "profiler/symbols/dwarf_step.h"
+
 #include <dwarf.h>
 #include <stdlib.h>
 
@@ -95,7 +97,7 @@ static void walk(struct dwarf_unit *unit)
         Dwarf_Die die;
         uint32_t scope;
     } levels[DEPTH_MAX];
-    dwarf_lines_walk();
+    dwarf_step_walk();
     unsigned depth = dwarf_child(&unit->die, &levels[0].die) == 0;
     levels[0].scope = ROOT;
     for (uint64_t entries = 0; depth && entries < unit->bytes; entries++) {
@@ -108,7 +110,7 @@ static void walk(struct dwarf_unit *unit)
         if (depth < DEPTH_MAX && may_hold_code(tag) && dwarf_child(&die, &levels[depth].die) == 0)
             levels[depth++].scope = scope;
         if (entries % STEP == 0)
-            dwarf_lines_step();
+            dwarf_step();
     }
 }
 
@@ -153,12 +155,12 @@ static void build_index(struct dwarf_unit *unit)
     if (unit->ranges.length)
         qsort(unit->ranges.data, unit->ranges.length / sizeof(struct scope_range),
               sizeof(struct scope_range), by_parent_and_low);
-    dwarf_lines_step();
+    dwarf_step();
     if (dwarf_getsrclines(&unit->die, &unit->lines, &unit->line_count) != 0)
         unit->line_count = 0;
     if (dwarf_getsrcfiles(&unit->die, &unit->files, &unit->file_count) != 0)
         unit->file_count = 0;
-    dwarf_lines_step();
+    dwarf_step();
 }
 
 // The range right inside of `parent` that holds the address, NULL if none does.

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "profiler/base/memory.h"
-#include "profiler/symbols/dwarf_lines.h"
+#include "profiler/symbols/dwarf_answer.h"
 
 #include <elfutils/libdw.h>
 

@@ -1,5 +1,6 @@
 #include "profiler/symbols/dwarf_units.h"
 
+#include "profiler/symbols/dwarf_step.h"
 #include "profiler/symbols/ranges.h"
 
 #include <dwarf.h>
@@ -74,7 +75,7 @@ static int visit_many(struct dwarf_units *units, enum dwarf_units_visited which)
             if (number != TABLE_NONE)
                 add_ranges(units, number);
         }
-        dwarf_lines_step();
+        dwarf_step();
         at = next;
     }
     table_release(&listed);
@@ -89,7 +90,7 @@ int dwarf_units_open(struct dwarf_units *units)
 {
     if (dwarf_getaranges(units->dwarf, &units->aranges, &units->arange_count) != 0)
         units->arange_count = 0;
-    dwarf_lines_step();
+    dwarf_step();
     if (units->arange_count)
         return 0;
     int error = visit_many(units, DWARF_UNITS_ALL);

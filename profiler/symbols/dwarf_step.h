@@ -1,0 +1,22 @@
+// The steps in which DWARF is read: each shows that the DWARF thread gets on, and is where it may
+// be told to stop.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Counts a step, of a fraction of a millisecond mostly; false: whoever opens something had better
+// give up, with -ECANCELED.
+bool dwarf_step(void);
+
+// Counts a walk over a compile unit's entries.
+void dwarf_step_walk(void);
+
+// What was counted, which only grows; any thread.
+uint64_t dwarf_step_progress(void);
+uint64_t dwarf_step_walks(void);
+
+// Called after each step, on the thread that takes it; false: dwarf_step says so. Set it before the
+// first step.
+void dwarf_step_then(bool (*go_on)(void));
