@@ -1,9 +1,6 @@
-// Symbols of an ELF image in memory: the vdso, and files that were deleted or replaced. There are
-// no sections in memory, but PT_DYNAMIC leads to .dynsym. Everything is read through the kernel:
-// the image may be unmapped while it is read, or be no image at all.
+#include "profiler/symbols/elf_image.h"
 
 #include "profiler/base/safe_read.h"
-#include "profiler/symbols/elf_symbols.h"
 
 #include <errno.h>
 #include <string.h>
@@ -190,7 +187,7 @@ static int load_dynamic(const struct image *image, struct elf_symbols *ret)
     return error;
 }
 
-int elf_symbols_load_image(const struct mapping *mapping, struct elf_symbols *ret)
+int elf_image_symbols(const struct mapping *mapping, struct elf_symbols *ret)
 {
     // Where the file's first byte is: in the usual layout as far before the code as in the file,
     // else where the file's address 0 is.

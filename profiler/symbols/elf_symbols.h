@@ -1,5 +1,4 @@
-// Function names from ELF symbol tables: of a file, of its separate debug file, or, where the file
-// is gone, of the image in memory. No malloc, no lock of the loader.
+// Function names from an ELF symbol table, to be looked up by address or by name. No malloc.
 
 #pragma once
 
@@ -19,13 +18,18 @@ struct elf_symbol {
     uint64_t entry;   // where the function starts, an address of the file
 };
 
-// Loads the names of what is mapped. 0 and *ret, or a negative errno.
-int elf_symbols_load(const struct mapping *mapping, struct elf_symbols *ret);
+// A symbol table and where it is from.
+struct elf_table {
+    const Elf64_Sym *symbols;
+    size_t count;
+    struct elf_bytes strings;   // taken over, on failure too
+    const Elf64_Shdr *sections; // NULL: from memory, where sections are not known
+    size_t section_count;
+    uint64_t limit; // the end of the code where sections are not known
+};
 
-// The two ways of doing so. A file's are those of .symtab, else of its debug file's, else .dynsym;
-// `path` is where its debug file is looked for.
-int elf_symbols_load_file(const struct elf_file *file, const char *path, struct elf_symbols *ret);
-int elf_symbols_load_image(const struct mapping *mapping, struct elf_symbols *ret);
+// Sorts the functions out of a table. 0 and *ret, or a negative errno.
+int elf_symbols_build(struct elf_table *table, struct elf_symbols *ret);
 
 // The function at an address of the file. false: none.
 bool elf_symbols_find(const struct elf_symbols *symbols, uint64_t address, struct elf_symbol *ret);
@@ -36,14 +40,3 @@ bool elf_symbols_named(const struct elf_symbols *symbols, const char *name, uint
                        uint64_t *ret_high);
 
 void elf_symbols_release(struct elf_symbols *symbols);
-
-// For the loaders: a symbol table and where it is from.
-struct elf_table {
-    const Elf64_Sym *symbols;
-    size_t count;
-    struct elf_bytes strings;   // taken over, on failure too
-    const Elf64_Shdr *sections; // NULL: from memory, where sections are not known
-    size_t section_count;
-    uint64_t limit; // the end of the code where sections are not known
-};
-int elf_symbols_build(struct elf_table *table, struct elf_symbols *ret);

@@ -2,6 +2,7 @@
 
 #include "profiler/base/hash.h"
 #include "profiler/base/lock.h"
+#include "profiler/symbols/elf_symbols_load.h"
 
 #include <string.h>
 

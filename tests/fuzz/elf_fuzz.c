@@ -1,7 +1,7 @@
 // The reader of ELF symbol tables, on files that are anything: no crash, no read out of bounds, and
 // every name it gives lies within the file's strings.
 
-#include "profiler/symbols/elf_symbols.h"
+#include "profiler/symbols/elf_symbols_load.h"
 
 #include <stdio.h>
 #include <stdlib.h>

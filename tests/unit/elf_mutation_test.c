@@ -2,7 +2,8 @@
 // so that a failure comes again.
 
 #include "profiler/symbols/elf_find.h"
-#include "profiler/symbols/elf_symbols.h"
+#include "profiler/symbols/elf_image.h"
+#include "profiler/symbols/elf_symbols_load.h"
 #include "tests/symbol_targets/targets.h"
 
 #include <sys/auxv.h>
@@ -136,7 +137,7 @@ static void mutated_images_are_survived(void **state)
     for (int i = 0; i < IMAGES; i++) {
         mutate(size);
         struct elf_symbols symbols;
-        if (elf_symbols_load_image(&mapping, &symbols))
+        if (elf_image_symbols(&mapping, &symbols))
             continue;
         loaded++;
         use(&symbols);

@@ -2,7 +2,7 @@
 // or from memory where the file is gone.
 
 #include "profiler/symbols/elf_find.h"
-#include "profiler/symbols/elf_symbols.h"
+#include "profiler/symbols/elf_symbols_load.h"
 #include "tests/symbol_targets/targets.h"
 
 #include <dlfcn.h>

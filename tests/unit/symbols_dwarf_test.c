@@ -3,7 +3,7 @@
 
 #include "profiler/symbols/dwarf_lines.h"
 #include "profiler/symbols/elf_find.h"
-#include "profiler/symbols/elf_symbols.h"
+#include "profiler/symbols/elf_symbols_load.h"
 #include "tests/symbol_targets/oracle.h"
 
 #include <gnu/libc-version.h>
