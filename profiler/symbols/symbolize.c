@@ -3,7 +3,6 @@
 #include "profiler/symbols/symbol_cache.h"
 #include "profiler/symbols/symbol_draft.h"
 #include "profiler/symbols/symbols.h"
-#include "profiler/symbols/warm_up.h"
 #include "profiler/tasks/fork.h"
 
 #include <errno.h>
@@ -124,27 +123,9 @@ void symbols_ask(const uintptr_t *addresses, size_t count)
         look_up(&finder, addresses[i], &ticket);
 }
 
-int symbols_start(void)
-{
-    int saved = errno;
-    fork_child_hook(symbols_after_fork);
-    int error = dwarf_thread_start(warm_up_run);
-    errno = saved;
-    return error;
-}
-
-void symbols_stop(void)
-{
-    int saved = errno;
-    dwarf_thread_stop();
-    warm_up_forget();
-    errno = saved;
-}
-
 void symbols_after_fork(void)
 {
     symbol_cache_after_fork();
     symbol_modules_after_fork();
     dwarf_thread_after_fork();
-    warm_up_forget();
 }

@@ -34,6 +34,10 @@ struct symbol {
 // later calls try again).
 int symbols_resolve(const uintptr_t *addresses, size_t count, const struct symbol **ret);
 
+// The same without *ret, and without waiting for DWARF: asked for by who wants it to be there
+// later.
+void symbols_ask(const uintptr_t *addresses, size_t count);
+
 // Starts and stops the thread that reads DWARF. Without it, names come from symbol tables alone.
 // 0 or a negative errno.
 int symbols_start(void);

@@ -6,6 +6,7 @@
 #include "profiler/symbols/dwarf_thread.h"
 #include "profiler/symbols/elf_find.h"
 #include "profiler/symbols/symbols.h"
+#include "profiler/tasks/fork.h"
 #include "profiler/unwind/unwind.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ void symbols_warm_up(void)
     struct stack_copy *copy = memory_map(sizeof(*copy));
     if (!copy)
         return;
+    fork_child_hook(warm_up_forget);
     arch_capture(&copy->regs);
     copy_stack(copy);
     put(copy);

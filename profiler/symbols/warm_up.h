@@ -2,9 +2,6 @@
 
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
-
 enum { WARM_UP_MODULE_MAX = 32 << 20 }; // bytes of symbols and of DWARF, unpacked
 
 // On the DWARF thread: puts into its queue what the last symbols_warm_up was about.
@@ -12,6 +9,3 @@ void warm_up_run(void);
 
 // Drops what warm_up_run was to do. No DWARF thread runs, or it does nothing with it any more.
 void warm_up_forget(void);
-
-// As symbols_resolve, without waiting for the DWARF thread. (symbolize.c)
-void symbols_ask(const uintptr_t *addresses, size_t count);
