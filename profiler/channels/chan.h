@@ -87,5 +87,3 @@ static inline bool chan_is_misuse(int result)
 // held.
 struct arch_regs;
 void chan_misused(struct taskprof_chan *channel, int error, const struct arch_regs *regs);
-
-void chans_after_fork(void);

@@ -1,4 +1,4 @@
-// Closing, looking at a channel, and what was done to one that must not be.
+// Closing, and looking at a channel.
 
 #include "profiler/arch/capture.h"
 #include "profiler/base/errno_keep.h"
@@ -11,24 +11,6 @@
 static uint32_t state_of(const struct taskprof_chan *channel)
 {
     return atomic_load_explicit(&channel->state, memory_order_relaxed);
-}
-
-void chan_misused(struct taskprof_chan *channel, int error, const struct arch_regs *regs)
-{
-    int saved = errno_get();
-    stack_id stack = task_stack_here(regs);
-    lock_acquire(&channel->lock);
-    uint64_t id = channel->id;
-    stack_id closed = atomic_load_explicit(&channel->closed_stack, memory_order_relaxed);
-    stack_id earlier = error == -ESTALE ? channel->freed_stack : closed;
-    char name[TASKPROF_CHAN_NAME_SIZE];
-    memcpy(name, channel->name, sizeof(name));
-    lock_release(&channel->lock);
-    enum misuse_kind kind = error == -ESTALE  ? MISUSE_USE_AFTER_FREE
-                            : error == -EPIPE ? MISUSE_SEND_ON_CLOSED
-                                              : MISUSE_CLOSE_OF_CLOSED;
-    misuse_record(kind, id, name, stack, earlier);
-    errno_set(saved);
 }
 
 struct waiting_list {

@@ -4,6 +4,7 @@
 #include "profiler/base/errno_keep.h"
 #include "profiler/base/slab.h"
 #include "profiler/channels/chan.h"
+#include "profiler/tasks/fork.h"
 #include "profiler/tasks/task.h"
 
 #include <errno.h>
@@ -161,7 +162,9 @@ int taskprof_chan_free(taskprof_chan *channel)
     return result;
 }
 
-void chans_after_fork(void)
+// In the child of a fork, on its only thread: locks that threads of the parent held are free again,
+// and those threads wait on no channel any more. Coroutines still do.
+static void after_fork(void)
 {
     lock_reset(&freed_lock);
     uint32_t high = slab_high(&chans);
@@ -179,4 +182,9 @@ void chans_after_fork(void)
             wait_queue_keep_coroutines(&channel->senders);
         }
     }
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    fork_child_hook(after_fork);
 }

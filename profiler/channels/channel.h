@@ -120,7 +120,3 @@ uint64_t misuse_count(enum misuse_kind kind);
 uint64_t misuse_forgotten(void);
 // Those kept, newest first; how many were written. Any thread.
 unsigned misuse_latest(struct misuse into[MISUSES_KEPT]);
-
-// In the child of a fork, on its only thread: locks and pins that threads of the parent held are
-// free again, and those threads wait on no channel any more. Coroutines still do.
-void channels_after_fork(void);

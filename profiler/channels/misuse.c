@@ -1,9 +1,9 @@
-#include "profiler/channels/misuse.h"
+#include "profiler/channels/channel.h"
 
 #include "profiler/base/clock.h"
 #include "profiler/base/lock.h"
 #include "profiler/base/sort.h"
-#include "profiler/channels/channel.h"
+#include "profiler/tasks/fork.h"
 #include "profiler/tasks/task.h"
 
 #include <string.h>
@@ -111,7 +111,13 @@ unsigned misuse_latest(struct misuse into[MISUSES_KEPT])
     return count;
 }
 
-void misuse_after_fork(void)
+// In the child of a fork: a thread of the parent may have held it.
+static void after_fork(void)
 {
     lock_reset(&kept_lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    fork_child_hook(after_fork);
 }

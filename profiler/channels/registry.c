@@ -4,8 +4,6 @@
 #include "profiler/base/intern.h"
 #include "profiler/base/pins.h"
 #include "profiler/base/utf8.h"
-#include "profiler/channels/chan.h"
-#include "profiler/channels/misuse.h"
 #include "profiler/tasks/fork.h"
 #include "profiler/tasks/task.h"
 
@@ -112,10 +110,9 @@ void channel_unpin(struct channel *channel)
     atomic_fetch_sub_explicit(&channel->pins, 1, memory_order_release);
 }
 
-void channels_after_fork(void)
+// In the child of a fork, on its only thread: nobody else looks at a channel there.
+static void after_fork(void)
 {
-    misuse_after_fork();
-    chans_after_fork();
     uint32_t high = slab_high(&channel_slab);
     for (uint32_t i = 0; i < high; i++) {
         struct channel *channel = slab_at(&channel_slab, i);
@@ -126,5 +123,5 @@ void channels_after_fork(void)
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    fork_child_hook(channels_after_fork);
+    fork_child_hook(after_fork);
 }
