@@ -99,76 +99,77 @@ static void jump(struct evaluation *e, bool taken)
         e->cursor.at += delta;
 }
 
+static bool is_comparison(uint8_t op)
+{
+    return op >= DW_OP_eq && op <= DW_OP_ne;
+}
+
+static bool compare(uint8_t op, int64_t a, int64_t b)
+{
+    switch (op) {
+    case DW_OP_eq:
+        return a == b;
+    case DW_OP_ge:
+        return a >= b;
+    case DW_OP_gt:
+        return a > b;
+    case DW_OP_le:
+        return a <= b;
+    case DW_OP_lt:
+        return a < b;
+    default: // DW_OP_ne
+        return a != b;
+    }
+}
+
+static bool is_arithmetic(uint8_t op)
+{
+    return op == DW_OP_and || (op >= DW_OP_div && op <= DW_OP_mul) || op == DW_OP_or ||
+           op == DW_OP_plus || (op >= DW_OP_shl && op <= DW_OP_xor);
+}
+
+// Division is signed and has no 0 to divide by, a remainder is unsigned and has none either.
+static uint64_t calculate(uint8_t op, uint64_t a, uint64_t b)
+{
+    switch (op) {
+    case DW_OP_and:
+        return a & b;
+    case DW_OP_div: // the smallest number by -1 has no result, and would trap
+        return (int64_t)b == -1 ? -a : (uint64_t)((int64_t)a / (int64_t)b);
+    case DW_OP_minus:
+        return a - b;
+    case DW_OP_mod:
+        return a % b;
+    case DW_OP_mul:
+        return a * b;
+    case DW_OP_or:
+        return a | b;
+    case DW_OP_plus:
+        return a + b;
+    case DW_OP_shl:
+        return b < 64 ? a << b : 0;
+    case DW_OP_shr:
+        return b < 64 ? a >> b : 0;
+    case DW_OP_shra:
+        return (uint64_t)((int64_t)a >> (b < 64 ? b : 63));
+    default: // DW_OP_xor
+        return a ^ b;
+    }
+}
+
 // The operations with two operands. false: `op` is none of them.
 static bool run_binary(struct evaluation *e, uint8_t op)
 {
-    bool is_one = op == DW_OP_and || (op >= DW_OP_div && op <= DW_OP_mul) || op == DW_OP_or ||
-                  op == DW_OP_plus || (op >= DW_OP_shl && op <= DW_OP_xor) ||
-                  (op >= DW_OP_eq && op <= DW_OP_ne);
-    if (!is_one)
+    if (!is_comparison(op) && !is_arithmetic(op))
         return false;
     uint64_t b = pop(e);
     uint64_t a = pop(e);
-    int64_t sa = (int64_t)a, sb = (int64_t)b;
-    if ((op == DW_OP_div || op == DW_OP_mod) && b == 0) {
+    if ((op == DW_OP_div || op == DW_OP_mod) && b == 0)
         fail(e, -EINVAL);
-        return true;
-    }
-    switch (op) {
-    case DW_OP_and:
-        push(e, a & b);
-        break;
-    case DW_OP_div:
-        push(e, sb == -1 ? -a : (uint64_t)(sa / sb));
-        break;
-    case DW_OP_minus:
-        push(e, a - b);
-        break;
-    case DW_OP_mod:
-        push(e, a % b);
-        break;
-    case DW_OP_mul:
-        push(e, a * b);
-        break;
-    case DW_OP_or:
-        push(e, a | b);
-        break;
-    case DW_OP_plus:
-        push(e, a + b);
-        break;
-    case DW_OP_shl:
-        push(e, b < 64 ? a << b : 0);
-        break;
-    case DW_OP_shr:
-        push(e, b < 64 ? a >> b : 0);
-        break;
-    case DW_OP_shra:
-        push(e, (uint64_t)(sa >> (b < 64 ? b : 63)));
-        break;
-    case DW_OP_xor:
-        push(e, a ^ b);
-        break;
-    case DW_OP_eq:
-        push(e, a == b);
-        break;
-    case DW_OP_ge:
-        push(e, sa >= sb);
-        break;
-    case DW_OP_gt:
-        push(e, sa > sb);
-        break;
-    case DW_OP_le:
-        push(e, sa <= sb);
-        break;
-    case DW_OP_lt:
-        push(e, sa < sb);
-        break;
-    case DW_OP_ne:
-        push(e, a != b);
-        break;
-    default:
-        break;
-    }
+    else if (is_comparison(op))
+        push(e, compare(op, (int64_t)a, (int64_t)b));
+    else
+        push(e, calculate(op, a, b));
     return true;
 }
 
