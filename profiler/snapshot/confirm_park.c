@@ -1,10 +1,9 @@
 #include "profiler/snapshot/confirm_park.h"
 
-#include "profiler/base/memory.h"
+#include "profiler/base/array.h"
 #include "profiler/snapshot/collector.h"
 
 #include <errno.h>
-#include <string.h>
 
 enum { FIRST_LATER = 512 };
 
@@ -74,18 +73,11 @@ void confirm_begin(struct collector *collector)
 
 static bool note_later(struct confirm *confirm, uint32_t slot, uint32_t seq)
 {
-    if (confirm->count == confirm->capacity) {
-        size_t capacity = confirm->capacity ? confirm->capacity * 2 : FIRST_LATER;
-        size_t bytes = sizeof(*confirm->later);
-        void *later = memory_map(capacity * bytes);
-        if (!later)
-            return false;
-        if (confirm->count)
-            memcpy(later, confirm->later, confirm->count * bytes);
-        memory_unmap(confirm->later, confirm->capacity * bytes);
-        confirm->later = later;
-        confirm->capacity = capacity;
-    }
+    void *later = array_grow(confirm->later, confirm->count, &confirm->capacity,
+                             sizeof(*confirm->later), FIRST_LATER);
+    if (!later)
+        return false;
+    confirm->later = later;
     confirm->later[confirm->count].slot = slot;
     confirm->later[confirm->count].seq = seq;
     confirm->count++;

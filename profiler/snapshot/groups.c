@@ -1,7 +1,7 @@
 #include "profiler/snapshot/groups.h"
 
+#include "profiler/base/array.h"
 #include "profiler/base/hash.h"
-#include "profiler/base/memory.h"
 
 #include <string.h>
 
@@ -19,18 +19,11 @@ _Static_assert(sizeof(struct group_key) == 16, "no padding: keys are hashed and 
 
 static bool reserve(struct groups *groups)
 {
-    if (groups->count < groups->capacity)
-        return true;
-    size_t capacity = groups->capacity ? groups->capacity * 2 : FIRST_GROUPS;
-    struct group *list = memory_map(capacity * sizeof(*list));
-    if (!list)
-        return false;
-    if (groups->count)
-        memcpy(list, groups->list, groups->count * sizeof(*list));
-    memory_unmap(groups->list, groups->capacity * sizeof(*list));
-    groups->list = list;
-    groups->capacity = capacity;
-    return true;
+    void *list = array_grow(groups->list, groups->count, &groups->capacity, sizeof(*groups->list),
+                            FIRST_GROUPS);
+    if (list)
+        groups->list = list;
+    return list != NULL;
 }
 
 uint32_t groups_find(struct groups *groups, const struct group_key *key)

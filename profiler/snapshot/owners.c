@@ -1,5 +1,6 @@
 #include "profiler/snapshot/owners.h"
 
+#include "profiler/base/array.h"
 #include "profiler/base/safe_read.h"
 #include "profiler/base/sort.h"
 #include "profiler/snapshot/collector.h"
@@ -31,17 +32,11 @@ bool owners_note(struct lock_candidates *candidates, const struct group_member *
 {
     if (!member->object)
         return true;
-    if (candidates->count == candidates->capacity) {
-        size_t capacity = candidates->capacity ? candidates->capacity * 2 : FIRST_CANDIDATES;
-        struct lock_candidate *list = memory_map(capacity * sizeof(*list));
-        if (!list)
-            return false;
-        if (candidates->count)
-            memcpy(list, candidates->list, candidates->count * sizeof(*list));
-        memory_unmap(candidates->list, candidates->capacity * sizeof(*list));
-        candidates->list = list;
-        candidates->capacity = capacity;
-    }
+    void *list = array_grow(candidates->list, candidates->count, &candidates->capacity,
+                            sizeof(*candidates->list), FIRST_CANDIDATES);
+    if (!list)
+        return false;
+    candidates->list = list;
     candidates->list[candidates->count++] = (struct lock_candidate){
         .id = member->id,
         .wait_start_ns = member->wait_start_ns,

@@ -1,7 +1,7 @@
 #include "profiler/snapshot/thread_names.h"
 
+#include "profiler/base/array.h"
 #include "profiler/base/lock.h"
-#include "profiler/base/memory.h"
 #include "profiler/base/table.h"
 
 #include <string.h>
@@ -76,25 +76,14 @@ bool thread_names_find(uint64_t id, uint64_t stamp, char into[TASKPROF_NAME_SIZE
     return found;
 }
 
-static bool make_room(void)
-{
-    if (names.count < names.capacity)
-        return true;
-    size_t capacity = names.capacity ? names.capacity * 2 : FIRST_NAMES;
-    struct thread_name *list = memory_map(capacity * sizeof(*list));
-    if (!list)
-        return false;
-    if (names.count)
-        memcpy(list, names.list, names.count * sizeof(*list));
-    memory_unmap(names.list, names.capacity * sizeof(*list));
-    names.list = list;
-    names.capacity = capacity;
-    return true;
-}
-
 static struct thread_name *add(uint64_t id)
 {
-    if (!make_room() || !table_put(&names.by_id, id, (uint32_t)names.count))
+    void *list =
+        array_grow(names.list, names.count, &names.capacity, sizeof(*names.list), FIRST_NAMES);
+    if (!list)
+        return NULL;
+    names.list = list;
+    if (!table_put(&names.by_id, id, (uint32_t)names.count))
         return NULL;
     return &names.list[names.count++];
 }

@@ -1,8 +1,6 @@
 #include "profiler/snapshot/threads_seen.h"
 
-#include "profiler/base/memory.h"
-
-#include <string.h>
+#include "profiler/base/array.h"
 
 enum { FIRST_THREADS = 128 };
 
@@ -32,17 +30,11 @@ const struct thread_seen *threads_seen_find(const struct threads_seen *seen, pid
 
 void threads_seen_note(struct threads_seen *seen, const struct thread_seen *thread)
 {
-    if (seen->count == seen->capacity) {
-        size_t capacity = seen->capacity ? seen->capacity * 2 : FIRST_THREADS;
-        struct thread_seen *list = memory_map(capacity * sizeof(*list));
-        if (!list)
-            return;
-        if (seen->count)
-            memcpy(list, seen->list, seen->count * sizeof(*list));
-        memory_unmap(seen->list, seen->capacity * sizeof(*list));
-        seen->list = list;
-        seen->capacity = capacity;
-    }
+    void *list =
+        array_grow(seen->list, seen->count, &seen->capacity, sizeof(*seen->list), FIRST_THREADS);
+    if (!list)
+        return;
+    seen->list = list;
     seen->list[seen->count++] = *thread;
 }
 
