@@ -38,8 +38,8 @@ static size_t list_running(struct collector *collector, struct asked_thread *int
     *ret_blocked = 0;
     if (proc_thread_signals(collector->proc, collector->self, &self) < 0)
         return 0;
-    for (size_t i = 0; i < collector->tids_count; i++) {
-        struct asked_thread thread = {.tid = collector->tids[i]};
+    for (size_t i = 0; i < collector->tids.count; i++) {
+        struct asked_thread thread = {.tid = collector->tids.list[i]};
         if (thread.tid == collector->self || !proc_thread_runs(collector->proc, thread.tid))
             continue;
         if (count == ASK_THREADS ||
@@ -88,11 +88,10 @@ void collect_ask_running(struct collector *collector)
     snapshot->ask_error = ask_supported();
     if (snapshot->ask_error < 0)
         return;
-    collector->proc = proc_threads_open();
-    collect_list_tids(collector);
     size_t bytes = ASK_THREADS * sizeof(struct asked_thread);
     struct asked_thread *threads = memory_map(bytes);
-    if (threads && collector->proc >= 0) {
+    bool listed = tids_open(&collector->tids, collector->self, &collector->proc);
+    if (threads && listed && collector->proc >= 0) {
         uint64_t blocked;
         size_t count = list_running(collector, threads, &blocked);
         int number = count ? ask_begin(blocked) : 0;

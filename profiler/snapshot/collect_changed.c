@@ -165,7 +165,7 @@ static enum outcome confirm_park(struct collector *collector, const struct taskp
 // nobody else will end its task.
 static void reap(const struct collector *collector, struct taskprof_task *task, uint64_t id)
 {
-    if (collector->tids_are_ours && atomic_load_explicit(&task->id, memory_order_relaxed) == id)
+    if (collector->tids.are_ours && atomic_load_explicit(&task->id, memory_order_relaxed) == id)
         task_end(task);
 }
 

@@ -1,16 +1,10 @@
 // Threads outside any park, and those that never called the library: what /proc tells of them.
 
-#include "profiler/base/memory.h"
-#include "profiler/base/own_fd.h"
 #include "profiler/snapshot/ask_running.h"
 #include "profiler/snapshot/collector.h"
 #include "profiler/snapshot/thread_names.h"
-#include "profiler/tasks/thread.h"
 
 #include <errno.h>
-#include <unistd.h>
-
-enum { FIRST_TIDS = 256 };
 
 // Whether a thread is where it was said to be. A count of time slices that was taken before that,
 // and is the same now, tells that it did not run in between.
@@ -86,52 +80,6 @@ int collect_thread(struct collector *collector, pid_t tid, struct collected *ret
     return 0;
 }
 
-// Whether /proc speaks of this process's threads by the numbers that they have themselves. It does
-// not where it is another PID namespace's, nor of the child of a fork that libc knew nothing of.
-static bool tids_are_ours(const struct collector *collector)
-{
-    if (!thread_process_is_known())
-        return false;
-    for (size_t i = 0; i < collector->tids_count; i++)
-        if (collector->tids[i] == collector->self)
-            return true;
-    return false;
-}
-
-static void list_tids(struct collector *collector)
-{
-    collector->tids_count = 0;
-    while (collector->proc >= 0) {
-        ssize_t count =
-            proc_threads_list(collector->proc, collector->tids, collector->tids_capacity);
-        if (count < 0)
-            return;
-        if ((size_t)count <= collector->tids_capacity) {
-            collector->tids_count = (size_t)count;
-            return;
-        }
-        size_t capacity = (size_t)count * 2 > FIRST_TIDS ? (size_t)count * 2 : FIRST_TIDS;
-        memory_unmap(collector->tids, collector->tids_capacity * sizeof(pid_t));
-        collector->tids = memory_map(capacity * sizeof(pid_t));
-        collector->tids_capacity = collector->tids ? capacity : 0;
-        if (!collector->tids) {
-            collector->out_of_memory = true;
-            return;
-        }
-    }
-}
-
-void collect_list_tids(struct collector *collector)
-{
-    list_tids(collector);
-    collector->tids_are_ours = tids_are_ours(collector);
-    if (collector->proc >= 0 && !collector->tids_are_ours) {
-        own_fd_close(collector->proc);
-        collector->proc = -ESRCH;
-        collector->tids_count = 0;
-    }
-}
-
 // A thread that was created through the library and has not run yet was counted with its slot.
 static bool is_not_started(struct collector *collector, const struct collected *thread)
 {
@@ -143,8 +91,8 @@ static bool is_not_started(struct collector *collector, const struct collected *
 
 void collect_strangers(struct collector *collector)
 {
-    for (size_t i = 0; i < collector->tids_count; i++) {
-        pid_t tid = collector->tids[i];
+    for (size_t i = 0; i < collector->tids.count; i++) {
+        pid_t tid = collector->tids.list[i];
         if (table_get(&collector->registered, (uint64_t)tid) != TABLE_NONE)
             continue;
         struct collected collected = {

@@ -9,6 +9,7 @@
 #include "profiler/snapshot/owners.h"
 #include "profiler/snapshot/tally.h"
 #include "profiler/snapshot/threads_seen.h"
+#include "profiler/snapshot/tids.h"
 #include "profiler/snapshot/waiters.h"
 
 struct collector {
@@ -21,9 +22,7 @@ struct collector {
     struct capture capture;
     struct lock_candidates lock_candidates;
     struct confirm confirm;
-    struct table asked; // tid → stack, of running threads that answered
-    pid_t *tids;        // room for a listing of /proc/self/task
-    size_t tids_capacity;
+    struct table asked;      // tid → stack, of running threads that answered
     struct table registered; // tids that have a slot, for the snapshot under way
     struct table starting;   // slots of threads that have none yet
     uint64_t round;          // of checks whether a cached park is still real
@@ -33,10 +32,9 @@ struct collector {
     unsigned flags;
     pid_t self; // the thread that takes it, and where it does
     stack_id self_stack;
-    int proc;           // /proc/self/task, or a negative errno
-    size_t tids_count;  // listed before the registry was read
-    bool tids_are_ours; // and they are this process's, as it counts them itself
-    uint32_t high;      // slots of tasks to look at
+    int proc;         // /proc/self/task, or a negative errno
+    struct tids tids; // listed before the registry was read
+    uint32_t high;    // slots of tasks to look at
     struct tally tally;
     size_t not_started; // threads that were seen created and not yet running
     bool out_of_memory;
@@ -69,11 +67,10 @@ static inline uint64_t collect_wait_of(const struct collector *collector, uint64
     return since_ns < now ? now - since_ns : 0;
 }
 
-// The steps, in this order. A thread that starts meanwhile must be met once: the listing comes
+// The steps, in this order. A thread that starts meanwhile must be met once: tids_open comes
 // first, so that it has no thread younger than the registry's; threads that were created and have
 // not yet told their tid are looked at last but one; what is then still unknown never called the
 // library.
-void collect_list_tids(struct collector *collector);
 void collect_registered(struct collector *collector);
 void collect_starting(struct collector *collector);
 void collect_strangers(struct collector *collector);
@@ -94,6 +91,3 @@ void collect_parked(struct collector *collector, struct taskprof_task *task,
 // A thread outside any park: what it does and where, into `ret`; an id too, if that has none.
 // -ESRCH: it is gone.
 int collect_thread(struct collector *collector, pid_t tid, struct collected *ret);
-
-// In snapshot_task.slot: the rest is a tid, not a slot's index.
-#define SLOT_IS_TID 0x80000000u

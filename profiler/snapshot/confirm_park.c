@@ -60,8 +60,7 @@ void confirm_begin(struct collector *collector)
 {
     struct confirm *confirm = &collector->confirm;
     confirm->asked = 0;
-    table_clear(&confirm->listed);
-    size_t turns = CONFIRM_FEW + collector->tids_count / CONFIRM_SHARE;
+    size_t turns = CONFIRM_FEW + collector->tids.count / CONFIRM_SHARE;
     size_t kept = 0;
     for (size_t i = 0; i < confirm->count; i++) {
         struct taskprof_task *task = slab_at(&task_slab, confirm->later[i].slot);
@@ -84,22 +83,13 @@ static bool note_later(struct confirm *confirm, uint32_t slot, uint32_t seq)
     return true;
 }
 
-static bool is_listed(struct collector *collector, pid_t tid)
-{
-    struct table *listed = &collector->confirm.listed;
-    bool empty = listed->count == 0;
-    for (size_t i = 0; empty && i < collector->tids_count; i++)
-        if (!table_put(listed, (uint64_t)collector->tids[i], 0))
-            break;
-    return table_get(listed, (uint64_t)tid) != TABLE_NONE;
-}
-
 bool confirm_now(struct collector *collector, const struct taskprof_task *task, pid_t tid,
                  const struct park_record *record)
 {
     struct confirm *confirm = &collector->confirm;
     bool now = record->is_call || confirm->always || confirm->asked < CONFIRM_FEW ||
-               (task->slot + collector->round) % CONFIRM_SHARE == 0 || !is_listed(collector, tid) ||
+               (task->slot + collector->round) % CONFIRM_SHARE == 0 ||
+               !tids_have(&collector->tids, tid) ||
                !note_later(confirm, task->slot, (uint32_t)record->seq);
     confirm->asked += now;
     return now;

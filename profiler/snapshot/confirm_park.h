@@ -9,7 +9,6 @@
 
 #pragma once
 
-#include "profiler/base/table.h"
 #include "profiler/tasks/task.h"
 
 struct collector;
@@ -24,9 +23,8 @@ struct confirm {
     } * later;        // parks that were believed, to be asked about
     size_t count;
     size_t capacity;
-    bool always;         // a park was found to have been left
-    size_t asked;        // in this snapshot
-    struct table listed; // the process's tids, when `asked` has got past CONFIRM_FEW
+    bool always;  // a park was found to have been left
+    size_t asked; // in this snapshot
 };
 
 // Asks about those of earlier snapshots whose turn it is. One that was left loses what is cached of

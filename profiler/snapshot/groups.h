@@ -122,4 +122,10 @@ static inline unsigned groups_age(uint64_t wait_ns)
 // given before are void then.
 bool groups_begin(struct groups *groups);
 
+// Exports the groups that have members, most first, and turns the numbers of groups in task_list
+// and lock_waits into their indexes there. After waiters_finish. 0 or -ENOMEM.
+struct waiters;
+int groups_finish(const struct groups *groups, const struct waiters *waiters,
+                  struct snapshot *snapshot);
+
 void groups_forget(struct groups *groups);

@@ -67,6 +67,9 @@ struct snapshot_task {
     uint32_t slot;          // for snapshot_task_details
 };
 
+// In snapshot_task.slot: the rest is a tid, not a slot's index.
+#define SLOT_IS_TID 0x80000000u
+
 struct snapshot_channel {
     uint64_t id;
     uintptr_t object;
