@@ -2,6 +2,7 @@
 
 #include "profiler/snapshot/ask_running.h"
 #include "profiler/snapshot/collector.h"
+#include "profiler/snapshot/proc_thread.h"
 #include "profiler/snapshot/thread_names.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ static bool is_still_there(const struct collector *collector, pid_t tid,
 // Reads the stack of a thread that sits in a system call, and notes both; if it went on meanwhile,
 // it runs.
 static void read_stack(struct collector *collector, pid_t tid, struct proc_thread *thread,
-                       struct thread_seen *note)
+                       struct thread_seen *seen)
 {
     capture_prepare(&collector->capture);
     capture_in_syscall(&collector->capture, thread->sp, thread->pc);
@@ -30,8 +31,39 @@ static void read_stack(struct collector *collector, pid_t tid, struct proc_threa
         collector->snapshot->moved++;
         return;
     }
-    note->stack = capture_keep(&collector->capture);
-    note->syscall = thread->syscall;
+    seen->stack = capture_keep(&collector->capture);
+    seen->syscall = thread->syscall;
+}
+
+// What it does, into `thread`, and where, into `seen`. -ESRCH: it is gone.
+static int find_place(struct collector *collector, pid_t tid, struct proc_thread *thread,
+                      struct thread_seen *seen)
+{
+    bool has_not_run = thread->timeslices && thread->timeslices == seen->timeslices;
+    seen->timeslices = thread->timeslices;
+    if (has_not_run && seen->stack) { // it is where it was
+        thread->activity = TASK_IN_SYSCALL;
+        return 0;
+    }
+    seen->stack = 0;
+    seen->syscall = 0;
+    int result = proc_thread_where(collector->proc, tid, thread);
+    if (result == 0 && thread->activity == TASK_IN_SYSCALL)
+        read_stack(collector, tid, thread, seen);
+    return result;
+}
+
+// What is remembered of this very thread, to be changed; of one that is new, nothing. Out of
+// memory, that is in `spare`, and will not be remembered.
+static struct thread_seen *recall(struct collector *collector, pid_t tid, uint64_t start_ticks,
+                                  struct thread_seen *spare)
+{
+    struct thread_seen *seen = recent_keep(&collector->threads, (uint64_t)tid);
+    if (!seen)
+        seen = spare;
+    if (seen->start_ticks != start_ticks)
+        *seen = (struct thread_seen){.entry = seen->entry, .start_ticks = start_ticks};
+    return seen;
 }
 
 int collect_thread(struct collector *collector, pid_t tid, struct collected *ret)
@@ -46,37 +78,25 @@ int collect_thread(struct collector *collector, pid_t tid, struct collected *ret
     int result = proc_thread_look(collector->proc, tid, &thread);
     if (result < 0)
         return result;
-    const struct thread_seen *known =
-        threads_seen_find(&collector->threads, tid, thread.start_ticks);
-    struct thread_seen note = {
-        .tid = tid, .start_ticks = thread.start_ticks, .timeslices = thread.timeslices};
-    if (!ret->member.id) {
-        note.id = known && known->id ? known->id : task_next_id();
-        ret->member.id = note.id;
-    }
-    ret->ran = thread.timeslices != 0;
+    struct thread_seen spare = {0};
+    struct thread_seen *seen = recall(collector, tid, thread.start_ticks, &spare);
+    if (!ret->member.id)
+        ret->member.id = seen->id = seen->id ? seen->id : task_next_id();
     if (collector->flags & SNAPSHOT_TASKS)
         thread_names_note(ret->member.id, collector->snapshot->monotonic_ns, thread.name);
-    if (known && known->stack && thread.timeslices && known->timeslices == thread.timeslices) {
-        // It has not run, so it is where it was.
-        thread.activity = TASK_IN_SYSCALL;
-        note.stack = known->stack;
-        note.syscall = known->syscall;
-    } else if (proc_thread_where(collector->proc, tid, &thread) < 0) {
-        return -ESRCH;
-    } else if (thread.activity == TASK_IN_SYSCALL) {
-        read_stack(collector, tid, &thread, &note);
-    }
+    result = find_place(collector, tid, &thread, seen);
+    if (result < 0)
+        return result;
+    ret->ran = thread.timeslices != 0;
     ret->key.activity = thread.activity;
-    ret->key.stack = note.stack;
-    ret->key.syscall = note.syscall;
+    ret->key.stack = seen->stack;
+    ret->key.syscall = seen->syscall;
     if (thread.activity == TASK_UNREADABLE && thread.error)
         collector->snapshot->unreadable_error = thread.error;
     if (thread.activity == TASK_RUNNING && collector->flags & SNAPSHOT_RUNNING) {
         ret->key.stack = collect_asked(collector, tid);
         collector->snapshot->unasked += !ret->key.stack;
     }
-    threads_seen_note(&collector->threads, &note);
     return 0;
 }
 

@@ -7,10 +7,21 @@
 #include "profiler/snapshot/confirm_park.h"
 #include "profiler/snapshot/groups.h"
 #include "profiler/snapshot/owners.h"
+#include "profiler/snapshot/recent.h"
 #include "profiler/snapshot/tally.h"
-#include "profiler/snapshot/threads_seen.h"
 #include "profiler/snapshot/tids.h"
 #include "profiler/snapshot/waiters.h"
+
+// What is remembered of a thread that is not parked. One that has not run since (its count of time
+// slices says so) has the stack that it had.
+struct thread_seen {
+    struct recent_entry entry; // its key is the tid
+    uint64_t start_ticks;      // with the tid: this very thread
+    uint64_t timeslices;
+    uint64_t id;    // for a thread without a slot
+    stack_id stack; // of one that sat in a system call: where, and in which; else 0
+    uint16_t syscall;
+};
 
 struct collector {
     // Kept. The version grows when what tasks have cached (their group, their channel) is void. 0
@@ -18,7 +29,7 @@ struct collector {
     uint32_t version;
     struct groups groups;
     struct waiters waiters;
-    struct threads_seen threads;
+    struct recent threads; // thread_seen; a snapshot is a round
     struct capture capture;
     struct lock_candidates lock_candidates;
     struct confirm confirm;
@@ -39,6 +50,11 @@ struct collector {
     size_t not_started; // threads that were seen created and not yet running
     bool out_of_memory;
 };
+
+#define COLLECTOR_INIT(first_version)                                           \
+    {                                                                           \
+        .version = (first_version), .threads = RECENT_INIT(struct thread_seen), \
+    }
 
 // One more task into the snapshot: its group's sums, its channel's, and the list if one is asked.
 // Returns the group's number.

@@ -2,6 +2,7 @@
 
 #include "profiler/base/array.h"
 #include "profiler/snapshot/collector.h"
+#include "profiler/snapshot/proc_thread.h"
 
 #include <errno.h>
 

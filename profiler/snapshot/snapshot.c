@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static struct lock collector_lock = LOCK_INIT; // guards `the_collector`
-static struct collector the_collector = {.version = 1};
+static struct collector the_collector = COLLECTOR_INIT(1);
 
 // Room for every task that can be met: those with slots, and as many threads as /proc may add.
 static int prepare_list(struct snapshot *snapshot, uint32_t slots)
@@ -39,7 +39,7 @@ static int collect(struct collector *into, struct snapshot *snapshot)
     bool groups_void = groups_begin(&into->groups);
     if (objects_changed || groups_void)
         into->version += into->version == UINT32_MAX ? 2 : 1;
-    threads_seen_begin(&into->threads);
+    recent_begin(&into->threads);
     capture_begin(&into->capture);
     owners_begin(&into->lock_candidates);
     table_clear(&into->registered);
@@ -137,5 +137,5 @@ void snapshot_after_fork(void)
     // given up, for nobody can tell which of it was in use.
     thread_names_after_fork();
     lock_reset(&collector_lock);
-    the_collector = (struct collector){.version = the_collector.version + 1};
+    the_collector = (struct collector)COLLECTOR_INIT(the_collector.version + 1);
 }
