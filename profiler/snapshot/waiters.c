@@ -141,9 +141,3 @@ int waiters_finish(struct waiters *waiters, struct snapshot *snapshot)
     snapshot->channel_slots = waiters->slots;
     return 0;
 }
-
-void waiters_forget(struct waiters *waiters)
-{
-    table_release(&waiters->objects);
-    *waiters = (struct waiters){0};
-}

@@ -81,5 +81,3 @@ static inline uint32_t waiters_class(const struct waiters *waiters, uint32_t cha
 // Sorts the channels, most waiters first, into snapshot->channels, and turns `position` into
 // indexes there. 0 or -ENOMEM.
 int waiters_finish(struct waiters *waiters, struct snapshot *snapshot);
-
-void waiters_forget(struct waiters *waiters);
