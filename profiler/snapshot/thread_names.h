@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <taskprof/task.h>
 
-// A dump of tasks begins: what was not asked for in the last two is forgotten.
+// A dump of tasks begins: what was not asked for in the last one is forgotten.
 void thread_names_begin(void);
 
 // The name that was noted for this task (by id) with this very stamp. false: none, or it is this
