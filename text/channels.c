@@ -29,8 +29,6 @@ struct channels {
     enum stage stage;
     size_t next;
     int width; // of the first column
-    unsigned misuse_count;
-    struct misuse misuses[MISUSES_KEPT];
 };
 
 enum { WIDTH_MIN = 7, WIDTH_MAX = 40 };
@@ -207,16 +205,15 @@ static void left_out(struct channels *channels)
 static void misuse_head(struct channels *channels)
 {
     struct buffer *out = &channels->text.out;
+    const struct misuses *misuses = &channels->text.snapshot->misuses;
     buffer_string(out, "\n# misuse:");
     for (int kind = 0; kind < MISUSE_KINDS; kind++)
         buffer_printf(out, "%s %s %llu", kind ? "," : "", misuse_text(kind),
-                      (unsigned long long)misuse_count(kind));
-    uint64_t forgotten = misuse_forgotten();
-    if (forgotten)
+                      (unsigned long long)misuses->counts[kind]);
+    if (misuses->forgotten)
         buffer_printf(out, "; %llu of them, longest ago, are not shown",
-                      (unsigned long long)forgotten);
+                      (unsigned long long)misuses->forgotten);
     buffer_char(out, '\n');
-    channels->misuse_count = misuse_latest(channels->misuses);
 }
 
 static void misuse_row(struct channels *channels, const struct misuse *misuse)
@@ -277,8 +274,8 @@ static bool next_piece(struct text *text)
         channels->stage = STAGE_MISUSE_ROWS;
         return true;
     case STAGE_MISUSE_ROWS:
-        if (channels->next < channels->misuse_count) {
-            misuse_row(channels, &channels->misuses[channels->next++]);
+        if (channels->next < text->snapshot->misuses.kept) {
+            misuse_row(channels, &text->snapshot->misuses.latest[channels->next++]);
             return true;
         }
         channels->stage = STAGE_END;

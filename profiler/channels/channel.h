@@ -112,11 +112,19 @@ struct misuse {
 };
 
 // `channel` is the channel's id and `name` its name, both kept beyond its end; 0 and NULL for nil.
+// Called in the section in which the ids were got.
 void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, stack_id stack,
                    stack_id earlier);
 const char *misuse_text(enum misuse_kind kind); // "send on closed channel", …
-uint64_t misuse_count(enum misuse_kind kind);
-// Misuses that were counted and are not kept: at places that were longest ago.
-uint64_t misuse_forgotten(void);
-// Those kept, newest first; how many were written. Any thread.
-unsigned misuse_latest(struct misuse into[MISUSES_KEPT]);
+
+// What is known of misuses, of one instant.
+struct misuses {
+    uint64_t counts[MISUSE_KINDS]; // ever
+    uint64_t forgotten; // of them, those that are not kept: at places that were longest ago
+    unsigned kept;
+    struct misuse latest[MISUSES_KEPT]; // newest first
+};
+void misuse_read(struct misuses *ret); // any thread
+
+// Renews the ids of stacks in them. The collector's alone, when their table has turned.
+void misuse_renew(void);

@@ -8,15 +8,14 @@
 
 #include <string.h>
 
-static _Atomic uint64_t counts[MISUSE_KINDS];
-
 // A misuse at one pair of places, however often it happened there.
 struct kept {
     struct misuse misuse;
     uint64_t order; // of its last time; 0: unused
 };
 
-static struct lock kept_lock = LOCK_INIT; // guards the three below
+static struct lock kept_lock = LOCK_INIT; // guards the four below
+static uint64_t counts[MISUSE_KINDS];
 static struct kept kept[MISUSES_KEPT];
 static uint64_t last_order;
 static uint64_t forgotten; // misuses at places that gave way to later ones
@@ -63,13 +62,14 @@ void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, st
         .times = 1,
         .at_ns = clock_realtime_ns(),
         .stack = stack,
-        .earlier = earlier,
+        // What the channel had may be of an old generation by now.
+        .earlier = intern_renew(&stack_table, earlier),
     };
     misuse.first_ns = misuse.at_ns;
     if (name)
         memcpy(misuse.name, name, strnlen(name, sizeof(misuse.name) - 1));
-    atomic_fetch_add_explicit(&counts[kind], 1, memory_order_relaxed);
     lock_acquire(&kept_lock);
+    counts[kind]++;
     struct kept *place = place_of(&misuse);
     if (same_places(place, &misuse)) {
         misuse.first_ns = place->misuse.first_ns;
@@ -81,22 +81,7 @@ void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, st
     lock_release(&kept_lock);
 }
 
-uint64_t misuse_count(enum misuse_kind kind)
-{
-    if ((unsigned)kind >= MISUSE_KINDS)
-        return 0;
-    return atomic_load_explicit(&counts[kind], memory_order_relaxed);
-}
-
-uint64_t misuse_forgotten(void)
-{
-    lock_acquire(&kept_lock);
-    uint64_t count = forgotten;
-    lock_release(&kept_lock);
-    return count;
-}
-
-unsigned misuse_latest(struct misuse into[MISUSES_KEPT])
+void misuse_read(struct misuses *ret)
 {
     struct sort_item order[MISUSES_KEPT];
     unsigned count = 0;
@@ -106,9 +91,21 @@ unsigned misuse_latest(struct misuse into[MISUSES_KEPT])
             order[count++] = (struct sort_item){.key = kept[i].order, .index = i};
     sort_descending(order, count);
     for (unsigned i = 0; i < count; i++)
-        into[i] = kept[order[i].index].misuse;
+        ret->latest[i] = kept[order[i].index].misuse;
+    ret->kept = count;
+    ret->forgotten = forgotten;
+    memcpy(ret->counts, counts, sizeof(counts));
     lock_release(&kept_lock);
-    return count;
+}
+
+void misuse_renew(void)
+{
+    lock_acquire(&kept_lock);
+    for (unsigned i = 0; i < MISUSES_KEPT; i++) {
+        kept[i].misuse.stack = intern_renew(&stack_table, kept[i].misuse.stack);
+        kept[i].misuse.earlier = intern_renew(&stack_table, kept[i].misuse.earlier);
+    }
+    lock_release(&kept_lock);
 }
 
 // In the child of a fork: a thread of the parent may have held it.

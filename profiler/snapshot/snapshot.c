@@ -63,6 +63,8 @@ static int collect(struct collector *into, struct snapshot *snapshot)
         result = groups_finish(&into->groups, &into->waiters, snapshot);
     int mappings = maps_list(&snapshot->arena, &snapshot->mappings, &snapshot->main_mapping);
     snapshot->mapping_count = mappings > 0 ? (size_t)mappings : 0;
+    misuse_read(&snapshot->misuses);
+    snapshot->left_out_count = budget_reports(snapshot->left_out, BUDGET_REPORTS);
     return result;
 }
 

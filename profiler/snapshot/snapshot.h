@@ -155,6 +155,8 @@ struct snapshot {
     int unreadable_error; // likewise the files of one of the unreadable threads
     uint64_t created;     // tasks ever registered in this process
 
+    struct misuses misuses; // of channels
+
     // Bounded tables of which something was left out.
     struct budget_report left_out[BUDGET_REPORTS];
     size_t left_out_count;

@@ -5,11 +5,23 @@
 
 #include <errno.h>
 
+static struct misuses all(void)
+{
+    struct misuses misuses;
+    misuse_read(&misuses);
+    return misuses;
+}
+
+static uint64_t count_of(enum misuse_kind kind)
+{
+    return all().counts[kind];
+}
+
 static struct misuse latest(void)
 {
-    struct misuse kept[MISUSES_KEPT];
-    assert_true(misuse_latest(kept) > 0);
-    return kept[0];
+    struct misuses misuses = all();
+    assert_true(misuses.kept > 0);
+    return misuses.latest[0];
 }
 
 // Functions of their own, so that a stack tells which of them it came through.
@@ -71,7 +83,7 @@ static void a_send_on_a_closed_channel_is_told_with_its_close(void **state)
     taskprof_chan *channel;
     assert_int_equal(taskprof_chan_make(8, 1, "closed", &channel), 0);
     assert_int_equal(close_here(channel), 0);
-    uint64_t before = misuse_count(MISUSE_SEND_ON_CLOSED);
+    uint64_t before = count_of(MISUSE_SEND_ON_CLOSED);
     int64_t value = 1;
     unsigned chosen;
     struct taskprof_case one = {.channel = channel, .element = &value, .send = true};
@@ -79,9 +91,10 @@ static void a_send_on_a_closed_channel_is_told_with_its_close(void **state)
     assert_int_equal(taskprof_chan_try_send(channel, &value), -EPIPE);
     assert_int_equal(taskprof_chan_timed_send(channel, &value, 1000), -EPIPE);
     assert_int_equal(taskprof_select(&one, 1, TASKPROF_FOREVER, &chosen), -EPIPE);
-    assert_int_equal(misuse_count(MISUSE_SEND_ON_CLOSED), before + 4);
-    struct misuse kept[MISUSES_KEPT];
-    assert_true(misuse_latest(kept) >= 4);
+    assert_int_equal(count_of(MISUSE_SEND_ON_CLOSED), before + 4);
+    struct misuses misuses = all();
+    const struct misuse *kept = misuses.latest;
+    assert_true(misuses.kept >= 4);
     static void *const leaves[] = {taskprof_select, taskprof_chan_timed_send,
                                    taskprof_chan_try_send, taskprof_chan_send};
     for (int i = 0; i < 4; i++) {
@@ -101,11 +114,11 @@ static void a_sender_that_a_close_wakes_is_told_too(void **state)
     struct actor sender = {.act = act_send, .channel = channel};
     actor_start_blocked(&sender, TASKPROF_CHAN_SEND);
     uint64_t id = taskprof_task_id(sender.task);
-    uint64_t before = misuse_count(MISUSE_SEND_ON_CLOSED);
+    uint64_t before = count_of(MISUSE_SEND_ON_CLOSED);
     assert_int_equal(close_here(channel), 0);
     actor_join(&sender);
     assert_int_equal(sender.result, -EPIPE);
-    assert_int_equal(misuse_count(MISUSE_SEND_ON_CLOSED), before + 1);
+    assert_int_equal(count_of(MISUSE_SEND_ON_CLOSED), before + 1);
     assert_int_equal(latest().task, id);
     assert_came_from(latest().earlier, taskprof_chan_close, close_here);
     assert_int_equal(taskprof_chan_free(channel), 0);
@@ -116,11 +129,11 @@ static void a_second_close_is_told_with_the_first(void **state)
     (void)state;
     taskprof_chan *channel;
     assert_int_equal(taskprof_chan_make(8, 1, "twice", &channel), 0);
-    uint64_t before = misuse_count(MISUSE_CLOSE_OF_CLOSED);
+    uint64_t before = count_of(MISUSE_CLOSE_OF_CLOSED);
     assert_int_equal(close_here(channel), 0);
-    assert_int_equal(misuse_count(MISUSE_CLOSE_OF_CLOSED), before);
+    assert_int_equal(count_of(MISUSE_CLOSE_OF_CLOSED), before);
     assert_int_equal(close_there(channel), -EALREADY);
-    assert_int_equal(misuse_count(MISUSE_CLOSE_OF_CLOSED), before + 1);
+    assert_int_equal(count_of(MISUSE_CLOSE_OF_CLOSED), before + 1);
     struct misuse misuse = latest();
     assert_int_equal(misuse.kind, MISUSE_CLOSE_OF_CLOSED);
     assert_string_equal(misuse.name, "twice");
@@ -134,9 +147,9 @@ static void a_second_close_is_told_with_the_first(void **state)
 static void a_close_of_nil_is_told(void **state)
 {
     (void)state;
-    uint64_t before = misuse_count(MISUSE_CLOSE_OF_NIL);
+    uint64_t before = count_of(MISUSE_CLOSE_OF_NIL);
     assert_int_equal(close_here(NULL), -EINVAL);
-    assert_int_equal(misuse_count(MISUSE_CLOSE_OF_NIL), before + 1);
+    assert_int_equal(count_of(MISUSE_CLOSE_OF_NIL), before + 1);
     assert_int_equal(latest().channel, 0);
     assert_string_equal(latest().name, "");
     assert_came_from(latest().stack, taskprof_chan_close, close_here);
@@ -152,7 +165,7 @@ static void the_use_of_a_freed_channel_is_told_with_its_free(void **state)
     int64_t value = 1;
     unsigned chosen;
     struct taskprof_case one = {.channel = channel, .element = &value};
-    uint64_t before = misuse_count(MISUSE_USE_AFTER_FREE);
+    uint64_t before = count_of(MISUSE_USE_AFTER_FREE);
     assert_int_equal(taskprof_chan_send(channel, &value), -ESTALE);
     assert_int_equal(taskprof_chan_receive(channel, &value, NULL), -ESTALE);
     assert_int_equal(taskprof_chan_try_send(channel, &value), -ESTALE);
@@ -165,7 +178,7 @@ static void the_use_of_a_freed_channel_is_told_with_its_free(void **state)
     assert_int_equal(taskprof_chan_length(channel), 0);
     assert_int_equal(taskprof_chan_capacity(channel), 0);
     assert_true(taskprof_chan_is_closed(channel));
-    assert_int_equal(misuse_count(MISUSE_USE_AFTER_FREE), before + 12);
+    assert_int_equal(count_of(MISUSE_USE_AFTER_FREE), before + 12);
     struct misuse misuse = latest();
     assert_int_equal(misuse.kind, MISUSE_USE_AFTER_FREE);
     assert_string_equal(misuse.name, "freed");
@@ -196,13 +209,14 @@ static void a_freed_channel_is_known_for_many_frees_to_come(void **state)
 static void the_latest_misuses_come_newest_first(void **state)
 {
     (void)state;
-    uint64_t forgotten = misuse_forgotten();
-    struct misuse kept[MISUSES_KEPT];
-    unsigned there = misuse_latest(kept);
+    uint64_t forgotten = all().forgotten;
+    unsigned there = all().kept;
     for (unsigned i = 0; i < 3 * MISUSES_KEPT; i++)
         misuse_record(MISUSE_CLOSE_OF_CLOSED, i, "many", 1000 + i, 0);
-    assert_true(misuse_forgotten() >= forgotten + there + 2 * MISUSES_KEPT);
-    assert_int_equal(misuse_latest(kept), MISUSES_KEPT);
+    assert_true(all().forgotten >= forgotten + there + 2 * MISUSES_KEPT);
+    struct misuses misuses = all();
+    const struct misuse *kept = misuses.latest;
+    assert_int_equal(misuses.kept, MISUSES_KEPT);
     for (unsigned i = 0; i < MISUSES_KEPT; i++)
         assert_int_equal(kept[i].channel, 3 * MISUSES_KEPT - 1 - i);
 }
@@ -210,11 +224,12 @@ static void the_latest_misuses_come_newest_first(void **state)
 static void a_misuse_that_repeats_is_kept_once_and_hides_no_other(void **state)
 {
     (void)state;
-    struct misuse kept[MISUSES_KEPT];
     misuse_record(MISUSE_USE_AFTER_FREE, 7, "rare", 2000, 2001);
     for (unsigned i = 1; i <= 1000; i++)
         misuse_record(MISUSE_CLOSE_OF_CLOSED, i, "noisy", 3000, 3001);
-    assert_true(misuse_latest(kept) >= 2);
+    struct misuses misuses = all();
+    const struct misuse *kept = misuses.latest;
+    assert_true(misuses.kept >= 2);
     assert_string_equal(kept[0].name, "noisy");
     assert_int_equal(kept[0].times, 1000);
     assert_int_equal(kept[0].channel, 1000);
@@ -231,7 +246,6 @@ static void every_kind_has_a_text(void **state)
     assert_string_equal(misuse_text(MISUSE_CLOSE_OF_NIL), "close of nil channel");
     assert_string_equal(misuse_text(MISUSE_USE_AFTER_FREE), "use of freed channel");
     assert_string_equal(misuse_text(MISUSE_KINDS), "unknown");
-    assert_int_equal(misuse_count(MISUSE_KINDS), 0);
 }
 
 int main(void)

@@ -3,36 +3,25 @@
 #include "answers/filter_query.h"
 #include "tests/unit/text_helpers.h"
 
-static unsigned misuses;
-
-uint64_t misuse_count(enum misuse_kind kind)
-{
-    return kind == MISUSE_CLOSE_OF_CLOSED ? misuses : 0;
-}
-
-uint64_t misuse_forgotten(void)
-{
-    return 0;
-}
-
 const char *misuse_text(enum misuse_kind kind)
 {
     static const char *const texts[MISUSE_KINDS] = {"send", "close", "nil", "freed"};
     return texts[kind];
 }
 
-unsigned misuse_latest(struct misuse into[MISUSES_KEPT])
-{
-    for (unsigned i = 0; i < misuses; i++)
-        into[i] = (struct misuse){.kind = MISUSE_CLOSE_OF_CLOSED,
-                                  .channel = 3,
-                                  .task = 9,
-                                  .at_ns = 1769903999123456789,
-                                  .stack = 1,
-                                  .earlier = 2,
-                                  .name = "orders"};
-    return misuses;
-}
+static const struct misuses no_misuse;
+static const struct misuses one_misuse = {
+    .counts = {[MISUSE_CLOSE_OF_CLOSED] = 1},
+    .kept = 1,
+    .latest = {{.kind = MISUSE_CLOSE_OF_CLOSED,
+                .channel = 3,
+                .task = 9,
+                .at_ns = 1769903999123456789,
+                .stack = 1,
+                .earlier = 2,
+                .name = "orders"}},
+};
+static const struct misuses *misuses = &no_misuse;
 
 static const struct snapshot_channel channels[] = {
     {.id = 1,
@@ -58,6 +47,7 @@ static char *dump_of(const struct snapshot_channel *list, size_t count, struct f
     struct text *dump = NULL;
     snapshot->channels = arena_copy(&snapshot->arena, list, count * sizeof(*list));
     snapshot->channel_count = count;
+    snapshot->misuses = *misuses;
     assert_int_equal(text_channels(snapshot, &filter, "", &dump), 0);
     char *text = world_read(dump, 100);
     assert_int_equal(world_snapshots, 0);
@@ -72,7 +62,7 @@ static char *dump(void)
 static void every_channel_has_a_line_in_aligned_columns(void **state)
 {
     (void)state;
-    misuses = 0;
+    misuses = &no_misuse;
     char *text = dump();
     assert_non_null(strstr(text, "channel profile: total 2\n"));
     char *head = strstr(text, "CHANNEL ");
@@ -140,7 +130,7 @@ static unsigned lines_of(const char *text, const char *name)
 static void channels_of_one_name_or_place_are_folded_and_none_is_lost(void **state)
 {
     (void)state;
-    misuses = 0;
+    misuses = &no_misuse;
     char *text = dump_of(crowd(), CROWD, (struct filter){.limit = FILTER_CHANNEL_ROWS});
     assert_non_null(strstr(text, "channel profile: total 106\n"));
     assert_int_equal(lines_of(text, "orders"), 6);
@@ -160,7 +150,7 @@ static void channels_of_one_name_or_place_are_folded_and_none_is_lost(void **sta
 static void a_limit_sets_the_rows_of_a_name_and_none_leaves_the_sums(void **state)
 {
     (void)state;
-    misuses = 0;
+    misuses = &no_misuse;
     char *text = dump_of(crowd(), CROWD, (struct filter){.limit = 1000});
     assert_int_equal(lines_of(text, "orders"), 100);
     assert_null(strstr(text, "more like it"));
@@ -179,7 +169,7 @@ static void a_limit_sets_the_rows_of_a_name_and_none_leaves_the_sums(void **stat
 static void a_name_chooses_channels_and_the_others_are_counted(void **state)
 {
     (void)state;
-    misuses = 1;
+    misuses = &one_misuse;
     char *text = dump_of(crowd(), CROWD, (struct filter){.channel = "main.c:56", .limit = 3});
     assert_non_null(strstr(text, "channel profile: total 4\n"));
     assert_int_equal(lines_of(text, "main.c:56"), 4);
@@ -198,7 +188,7 @@ static void a_name_chooses_channels_and_the_others_are_counted(void **state)
 static void misuse_is_shown_with_both_stacks(void **state)
 {
     (void)state;
-    misuses = 1;
+    misuses = &one_misuse;
     char *text = dump();
     assert_non_null(strstr(text, "# misuse: send 0, close 1, nil 0, freed 0\n"));
     assert_non_null(strstr(text,
