@@ -2,6 +2,7 @@
 
 #include "answers/profiles.h"
 
+#include "profiler/base/epoch.h"
 #include "profiler/base/own_fd.h"
 #include "profiler/symbols/symbols.h"
 #include "profiler/unwind/maps.h"
@@ -83,21 +84,24 @@ static bool next_address(struct symbols *symbols, uintptr_t *ret)
 static void answer_address(struct buffer *out, uintptr_t address)
 {
     struct mapping mapping;
-    // What was looked up is kept for ever: a client may fill the memory with code addresses that
-    // there are, not with any that it makes up.
+    // What was looked up is kept: a client may use the room for code addresses that there are, not
+    // for any that it makes up.
     if (address == UINTPTR_MAX || !maps_find(address, &mapping))
         return;
     const struct symbol *symbol = NULL;
+    struct epoch_hold hold = {0};
+    epoch_hold(&hold);
     // A look-up is for the instruction before a return address; pprof asks for just that one.
     uintptr_t behind = address + 1;
     symbols_resolve(&behind, 1, &symbol);
-    if (!symbol || !symbol->frames[symbol->count - 1].function[0])
-        return;
-    buffer_string(out, "0x");
-    buffer_hex(out, address);
-    buffer_char(out, ' ');
-    buffer_string(out, symbol->frames[symbol->count - 1].function);
-    buffer_char(out, '\n');
+    if (symbol && symbol->frames[symbol->count - 1].function[0]) {
+        buffer_string(out, "0x");
+        buffer_hex(out, address);
+        buffer_char(out, ' ');
+        buffer_string(out, symbol->frames[symbol->count - 1].function);
+        buffer_char(out, '\n');
+    }
+    epoch_release(&hold);
 }
 
 static ssize_t symbols_read(void *context, char *into, size_t room)

@@ -1,6 +1,7 @@
 #include "profiler/symbols/dwarf_thread.h"
 
 #include "profiler/base/clock.h"
+#include "profiler/base/epoch.h"
 #include "profiler/base/own_fd.h"
 #include "profiler/symbols/dwarf_step.h"
 #include "profiler/symbols/symbol_draft.h"
@@ -114,6 +115,9 @@ static void *run(void *unused)
     dwarf_step_then(after_step);
     for (;;) {
         uint32_t work = atomic_load_explicit(&queue.work, memory_order_acquire);
+        // Before an entry leaves the queue, which belongs to what a turn of the cache takes out.
+        struct epoch_hold hold = {0};
+        epoch_hold(&hold);
         if (atomic_exchange_explicit(&queue.nudged, false, memory_order_relaxed))
             when_nudged();
         lock_acquire(&symbol_cache_lock);
@@ -124,16 +128,18 @@ static void *run(void *unused)
         if (!stop && entry)
             queue.first = entry->next;
         lock_release(&symbol_cache_lock);
+        if (!stop && entry) {
+            answer(entry, module, ticket);
+            unannounced++;
+        }
+        epoch_release(&hold);
+        symbol_modules_close_retired();
         if (stop) {
             // Here, and not on the thread that stops: it calls free, which may be stuck.
             symbol_modules_close_dwarf();
             if (leaves())
                 break;
             continue;
-        }
-        if (entry) {
-            answer(entry, module, ticket);
-            unannounced++;
         }
         if (unannounced && (!entry || unannounced == WAKE_EVERY)) {
             announce(&queue.done);
@@ -184,6 +190,13 @@ static bool wait_until_left(uint32_t left)
     return atomic_load_explicit(&queue.left, memory_order_acquire) != left;
 }
 
+void dwarf_thread_forget(void)
+{
+    queue.first = NULL;
+    atomic_store_explicit(&queue.completed, queue.asked, memory_order_release);
+    announce(&queue.done);
+}
+
 void dwarf_thread_stop(void)
 {
     lock_acquire(&control);
@@ -192,10 +205,8 @@ void dwarf_thread_stop(void)
     lock_acquire(&symbol_cache_lock);
     bool alive = queue.alive;
     queue.stopping = true;
-    queue.first = NULL;
-    atomic_store_explicit(&queue.completed, queue.asked, memory_order_release);
+    dwarf_thread_forget();
     lock_release(&symbol_cache_lock);
-    announce(&queue.done);
     announce(&queue.work);
     if (joinable && (!alive || wait_until_left(left))) {
         pthread_join(thread, NULL);

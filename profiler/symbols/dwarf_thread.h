@@ -23,6 +23,9 @@ void dwarf_thread_open(struct symbol_module *module);
 // ticket to wait for. Under symbol_cache_lock.
 uint64_t dwarf_thread_ask(struct symbol_entry *entry, struct symbol_module *module);
 
+// Nothing is asked any more: who waits goes on. Under symbol_cache_lock.
+void dwarf_thread_forget(void);
+
 // Waits until the entry of this ticket, and all before it, are final. 0, or -ETIMEDOUT when the
 // thread makes no progress; once that was so, at once, until it does. 0 too when it was stopped.
 int dwarf_thread_wait(uint64_t ticket);

@@ -1,17 +1,31 @@
 #include "profiler/symbols/symbol_cache.h"
 
+#include "profiler/base/budget.h"
+#include "profiler/base/epoch.h"
 #include "profiler/base/hash.h"
+#include "profiler/symbols/symbol_text.h"
 
-enum { BUCKETS_FIRST = 4096, ENTRIES_MAX = 1 << 20 };
+#include <stdatomic.h>
+
+enum { BUCKETS_FIRST = 4096 };
 
 struct lock symbol_cache_lock = LOCK_INIT;
 
-static struct {
-    struct arena memory; // of entries and symbols: never released
+struct budget symbol_cache_budget =
+    BUDGET_INIT("addresses", "they are shown without names", (size_t)128 << 20);
+
+struct generation {
+    struct arena memory; // of entries and symbols
     struct symbol_entry **buckets;
     size_t bucket_count; // a power of two
     size_t count;
-} cache;
+};
+
+static struct generation cache; // the young one
+static struct generation last;  // waits for its ticket
+static bool has_last;
+static uint64_t ticket;
+static _Atomic uint32_t number; // of the young one; relaxed: what it says is checked under the lock
 
 static const struct symbol_frame unknown_frame = {.function = "", .file = ""};
 const struct symbol symbol_cache_unknown = {.count = 1, .frames = &unknown_frame};
@@ -19,6 +33,45 @@ const struct symbol symbol_cache_unknown = {.count = 1, .frames = &unknown_frame
 static size_t bucket_of(uintptr_t address, uint64_t identity)
 {
     return hash_mix(address, identity) & (cache.bucket_count - 1);
+}
+
+uint32_t symbol_cache_generation(void)
+{
+    return atomic_load_explicit(&number, memory_order_relaxed);
+}
+
+static void give_back(struct generation *generation)
+{
+    memory_unmap(generation->buckets, generation->bucket_count * sizeof(struct symbol_entry *));
+    arena_release(&generation->memory);
+    *generation = (struct generation){0};
+}
+
+static bool is_full(void)
+{
+    return cache.memory.mapped + cache.bucket_count * sizeof(struct symbol_entry *) >
+           symbol_cache_budget.limit;
+}
+
+bool symbol_cache_is_due(void)
+{
+    if (has_last && epoch_passed(ticket)) {
+        has_last = false;
+        give_back(&last);
+    }
+    // Both are given back before the next turn: the one refers to the other.
+    bool texts_are_due = symbol_text_is_due();
+    return !has_last && !symbol_text_has_old() && (texts_are_due || is_full());
+}
+
+void symbol_cache_turn(void)
+{
+    last = cache;
+    cache = (struct generation){0};
+    atomic_fetch_add_explicit(&number, 1, memory_order_relaxed);
+    symbol_text_start_anew();
+    ticket = epoch_retire();
+    has_last = true;
 }
 
 static bool make_room(void)
@@ -74,15 +127,22 @@ static const struct symbol *make_symbol(const struct symbol_draft *draft)
 struct symbol_entry *symbol_cache_add(uintptr_t address, uint64_t identity,
                                       const struct symbol_draft *draft)
 {
-    if (cache.count >= ENTRIES_MAX || !make_room())
+    if (draft->generation != symbol_cache_generation())
         return NULL;
-    struct symbol_entry *entry = arena_alloc(&cache.memory, sizeof(*entry));
+    struct symbol_entry *entry = NULL;
+    if (!is_full() && make_room())
+        entry = arena_alloc(&cache.memory, sizeof(*entry));
     const struct symbol *symbol = entry ? make_symbol(draft) : NULL;
-    if (!symbol)
+    if (!symbol) {
+        budget_leave_out(&symbol_cache_budget);
         return NULL;
+    }
     struct symbol_entry **bucket = &cache.buckets[bucket_of(address, identity)];
-    *entry = (struct symbol_entry){
-        .chain = *bucket, .address = address, .identity = identity, .symbol = symbol};
+    *entry = (struct symbol_entry){.chain = *bucket,
+                                   .address = address,
+                                   .identity = identity,
+                                   .symbol = symbol,
+                                   .generation = draft->generation};
     *bucket = entry;
     cache.count++;
     return entry;
@@ -90,6 +150,9 @@ struct symbol_entry *symbol_cache_add(uintptr_t address, uint64_t identity,
 
 void symbol_cache_improve(struct symbol_entry *entry, const struct symbol_draft *draft)
 {
+    uint32_t generation = symbol_cache_generation();
+    if (draft->generation != generation || entry->generation != generation)
+        return;
     const struct symbol *symbol = make_symbol(draft);
     if (symbol)
         entry->symbol = symbol;
@@ -100,10 +163,9 @@ void symbol_cache_after_fork(void)
     // Another thread of the parent may have been in the midst of a change: start with nothing. What
     // was handed out stays where it is.
     if (!lock_try(&symbol_cache_lock)) {
-        cache.memory = (struct arena){0};
-        cache.buckets = NULL;
-        cache.bucket_count = 0;
-        cache.count = 0;
+        cache = last = (struct generation){0};
+        has_last = false;
+        atomic_fetch_add_explicit(&number, 1, memory_order_relaxed);
     }
     lock_reset(&symbol_cache_lock);
 }

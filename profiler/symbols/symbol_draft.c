@@ -12,6 +12,7 @@ static const char *text_of(const char *text)
 void symbol_draft_names(const struct symbol_module *module, uintptr_t address,
                         struct symbol_draft *ret)
 {
+    ret->generation = symbol_cache_generation();
     ret->address = address;
     ret->entry = 0;
     ret->count = 1;

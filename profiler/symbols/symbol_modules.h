@@ -2,11 +2,14 @@
 
 #pragma once
 
+#include "profiler/base/budget.h"
 #include "profiler/symbols/dwarf_lines.h"
 #include "profiler/symbols/elf_symbols.h"
 #include "profiler/unwind/maps.h"
 
 #include <stdatomic.h>
+
+extern struct budget symbol_modules_budget; // of their names
 
 enum module_dwarf {
     MODULE_DWARF_UNKNOWN, // nobody looked yet
@@ -17,7 +20,9 @@ enum module_dwarf {
 struct symbol_module {
     struct symbol_module *next;
     uint64_t key;
-    struct mapping mapping;
+    uint64_t ticket;          // of one that has retired
+    size_t bytes;             // mapped for it and its names
+    struct mapping mapping;   // with a path of its own
     struct elf_symbols names; // empty if there are none
     // Written by the DWARF thread alone, with release: who acquires MODULE_DWARF_NONE knows that
     // names are all there will ever be.
@@ -26,11 +31,16 @@ struct symbol_module {
 };
 
 // The module of a mapping, its names loaded. NULL when it has no file, nor is the vdso, or when
-// memory or the number of modules is at its end. Any thread; a module lives for ever.
+// there is no memory, or no room in the budget. Any thread that has a hold (base/epoch.h): a module
+// is given back when its file is not mapped any more, and nobody can look at it.
 struct symbol_module *symbol_modules_get(const struct mapping *mapping);
 
 // Where the mapped code, of which this is a piece, is: what a cached name must not outlive.
 uint64_t symbol_modules_identity(const struct mapping *mapping);
+
+// Closes the DWARF of modules whose files are not mapped any more. On the DWARF thread, while it is
+// at work on none.
+void symbol_modules_close_retired(void);
 
 // Closes the DWARF of all modules; their state is then MODULE_DWARF_UNKNOWN. On the
 // DWARF thread.

@@ -6,13 +6,14 @@
 
 enum { TEXT_MAX = 16 << 10 }; // replaced bytes take three times the room, and still fit an intern
 
-static struct intern texts =
+struct intern symbol_text_table =
     INTERN_INIT("names and files of functions", "they are shown as \"??\"", (size_t)256 << 20);
 
 static const char *keep(const char *text, size_t length)
 {
     size_t kept;
-    const char *copy = intern_get(&texts, intern(&texts, text, length), &kept);
+    const char *copy =
+        intern_get(&symbol_text_table, intern(&symbol_text_table, text, length), &kept);
     return copy ? copy : "";
 }
 
@@ -50,4 +51,19 @@ const char *symbol_text(const char *text, size_t length)
     const char *kept = buffer.failed ? "" : keep(buffer.data, buffer.length);
     buffer_release(&buffer);
     return kept;
+}
+
+bool symbol_text_is_due(void)
+{
+    return intern_is_due(&symbol_text_table);
+}
+
+bool symbol_text_has_old(void)
+{
+    return symbol_text_table.old != INTERN_NO_OLD;
+}
+
+void symbol_text_start_anew(void)
+{
+    intern_start_anew(&symbol_text_table);
 }

@@ -51,9 +51,22 @@ static struct symbol_module *module_of(struct finder *finder)
     return finder->module;
 }
 
+// When there is no room in the cache, a new generation begins. What the DWARF thread was asked goes
+// with the old one.
+static void make_room(void)
+{
+    lock_acquire(&symbol_cache_lock);
+    if (symbol_cache_is_due()) {
+        dwarf_thread_forget();
+        symbol_cache_turn();
+    }
+    lock_release(&symbol_cache_lock);
+}
+
 static struct symbol_entry *add_named(struct finder *finder, uintptr_t address)
 {
     struct symbol_draft draft;
+    make_room();
     symbol_draft_names(module_of(finder), address, &draft);
     lock_acquire(&symbol_cache_lock);
     // Another thread may have been faster.
@@ -87,7 +100,8 @@ static const struct symbol *look_up(struct finder *finder, uintptr_t address, ui
     lock_acquire(&symbol_cache_lock);
     if (no_dwarf)
         entry->final = true;
-    else if (!entry->final && ticket && dwarf_thread_runs()) {
+    else if (!entry->final && ticket && dwarf_thread_runs() &&
+             entry->generation == symbol_cache_generation()) {
         uint64_t asked = dwarf_thread_ask(entry, module);
         if (asked > *ticket)
             *ticket = asked;

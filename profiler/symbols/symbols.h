@@ -10,7 +10,12 @@
 #include "profiler/base/memory.h"
 #include "profiler/unwind/maps.h"
 
-// One frame at an address. Strings are valid for ever, valid UTF-8, never NULL; "" when not known.
+//
+// What they are kept in has a budget, and makes room for others (symbol_cache.h). So symbols and
+// their strings are valid as long as the section or the hold (base/epoch.h) in which they were got;
+// a snapshot has one.
+
+// One frame at an address. Strings are valid UTF-8, never NULL; "" when not known.
 struct symbol_frame {
     const char *function; // linker name, C++ names mangled
     const char *file;     // as the compiler wrote it, made absolute with its directory
@@ -28,8 +33,8 @@ struct symbol {
     const struct symbol_frame *frames;
 };
 
-// Looks up `count` return addresses (each at address - 1). ret[i] belongs to addresses[i] and is
-// valid for ever. Any thread. Costs a hash look-up for an address that was met before.
+// Looks up `count` return addresses (each at address - 1). ret[i] belongs to addresses[i]. Any
+// thread that has a hold. Costs a hash look-up for an address that was met before.
 // Returns 0, or -ETIMEDOUT when DWARF could not be had in time (names alone are there then, and
 // later calls try again).
 int symbols_resolve(const uintptr_t *addresses, size_t count, const struct symbol **ret);

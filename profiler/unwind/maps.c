@@ -25,7 +25,7 @@ static struct picture *current;
 _Atomic uint32_t maps_current_generation;
 // Each distinct path is kept once. Every picture has all of its paths anew, so the table turns as
 // one is read, under `refreshing`.
-static struct intern paths =
+struct intern maps_paths =
     INTERN_INIT("paths of mapped files", "their code is shown by addresses", (size_t)16 << 20);
 
 // Mappings from offset 0 of their file, the latest ones: where ELF headers lie.
@@ -45,7 +45,8 @@ struct reading {
 static const char *keep_path(const char *path)
 {
     size_t length;
-    const char *kept = intern_get(&paths, intern(&paths, path, strlen(path) + 1), &length);
+    const char *kept =
+        intern_get(&maps_paths, intern(&maps_paths, path, strlen(path) + 1), &length);
     return kept ? kept : "";
 }
 
@@ -177,16 +178,16 @@ static int refresh_locked(void)
         return -ENOMEM;
     work->reading.scratch = &work->scratch;
     struct picture *fresh;
-    if (intern_is_due(&paths))
-        intern_turn(&paths);
+    if (intern_is_due(&maps_paths))
+        intern_turn(&maps_paths);
     int error = read_picture(&work->reading, &fresh);
     if (error)
         buffer_release(&work->reading.buffer);
     else
         put_picture(fresh);
     // The paths of the old picture are nobody's now, but of those who copied one before.
-    if (error == 0 && paths.old == INTERN_TURNED)
-        intern_retire(&paths);
+    if (error == 0 && maps_paths.old == INTERN_TURNED)
+        intern_retire(&maps_paths);
     memory_unmap(work, sizeof(*work));
     return error;
 }

@@ -2,11 +2,14 @@
 
 #pragma once
 
+#include "profiler/base/intern.h"
 #include "profiler/unwind/image.h"
 #include "profiler/unwind/maps.h"
 #include "profiler/unwind/proc_maps.h"
 
 #include <stdatomic.h>
+
+extern struct intern maps_paths; // of all mappings
 
 struct code_map {
     struct mapping mapping;

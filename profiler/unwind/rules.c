@@ -31,7 +31,7 @@ static struct cfi_row row;
 static uint32_t pruned_generation;
 // Rows that do not fit into a rule, and their expressions: a few kinds, the same in every program.
 // Ids of them are in rules that are cached for the current generation of maps.
-static struct intern rows =
+struct intern rules_rows =
     INTERN_INIT("unwind rules", "stacks may end where they would be needed", (size_t)8 << 20);
 
 // When code outside the picture was last a reason to read it again, and how long to leave that be.
@@ -168,7 +168,8 @@ static bool keep_expression(struct cfi_rule *rule)
     if (!rule->length)
         return true;
     size_t length;
-    const void *kept = intern_get(&rows, intern(&rows, rule->expression, rule->length), &length);
+    const void *kept =
+        intern_get(&rules_rows, intern(&rules_rows, rule->expression, rule->length), &length);
     if (!kept || length != rule->length)
         return false;
     rule->expression = kept;
@@ -179,10 +180,10 @@ static bool keep_expression(struct cfi_rule *rule)
 // be wanted again. Those who have a copy of a rule with a row are in a section or have a hold.
 static void make_room(void)
 {
-    if (!intern_is_due(&rows))
+    if (!intern_is_due(&rules_rows))
         return;
     maps_forget_derived();
-    intern_start_anew(&rows);
+    intern_start_anew(&rules_rows);
 }
 
 static bool keep_row(struct cfi_row *from, struct rule *ret)
@@ -194,14 +195,14 @@ static bool keep_row(struct cfi_row *from, struct rule *ret)
     if (!kept)
         return false;
     *ret = (struct rule){.flags = (uint8_t)(RULE_ROW | (from->signal_frame ? RULE_SIGNAL : 0)),
-                         .row = intern(&rows, from, sizeof(*from))};
+                         .row = intern(&rules_rows, from, sizeof(*from))};
     return ret->row > INTERN_FULL;
 }
 
 const struct cfi_row *rules_row(const struct rule *rule)
 {
     size_t length;
-    const struct cfi_row *kept = intern_get(&rows, rule->row, &length);
+    const struct cfi_row *kept = intern_get(&rules_rows, rule->row, &length);
     return length == sizeof(*kept) ? kept : NULL;
 }
 

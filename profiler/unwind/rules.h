@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "profiler/base/intern.h"
 #include "profiler/unwind/cfi.h"
 
 enum { RULE_BASE_SP = 0xff };
@@ -31,6 +32,8 @@ struct rule {
 } __attribute__((aligned(8)));
 
 _Static_assert(sizeof(struct rule) % 8 == 0, "kept and copied in whole words");
+
+extern struct intern rules_rows; // full rows and their expressions
 
 // The rule for the instruction at `pc`. 0; -ENOENT: pc is in no executable mapping.
 // Any thread; keeps errno.
