@@ -1,7 +1,7 @@
 // Coroutines: tasks that their runtime registers, with bounds of a stack of their own.
 
 #include "profiler/arch/capture.h"
-#include "profiler/tasks/thread.h"
+#include "profiler/tasks/self.h"
 
 #include <errno.h>
 

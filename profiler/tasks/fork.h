@@ -9,5 +9,7 @@ enum { FORK_HOOKS = 16 };
 // FORK_HOOKS; a hook that is registered already is not registered again.
 void fork_child_hook(void (*hook)(void));
 
-// Begins to watch for forks. Once, when the library is loaded.
-void fork_watch(void);
+// Begins to watch for forks. Once, when the library is loaded. `tasks_after_fork` makes the
+// parent's other threads go from the registry: called before the hooks, and after what it needs
+// itself was repaired.
+void fork_watch(void (*tasks_after_fork)(void));

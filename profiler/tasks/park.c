@@ -4,7 +4,7 @@
 
 #include "profiler/base/clock.h"
 #include "profiler/base/fence.h"
-#include "profiler/tasks/thread.h"
+#include "profiler/tasks/self.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/fence.h"
 #include "profiler/base/pins.h"
-#include "profiler/tasks/thread.h"
+#include "profiler/tasks/self.h"
 #include "profiler/unwind/unwind.h"
 
 #include <errno.h>

@@ -4,13 +4,12 @@
 
 #include "profiler/arch/capture.h"
 #include "profiler/tasks/fork.h"
+#include "profiler/tasks/self.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-__thread struct thread_self thread_self __attribute__((tls_model("initial-exec")));
 
 // Its destructor takes a thread's task out of the registry. Made in a constructor: early keys have
 // their place in the thread's own descriptor, so that setting one allocates nothing.
@@ -76,11 +75,38 @@ struct taskprof_task *thread_register(enum task_kind kind, const char *name)
     return task;
 }
 
+// In the child of a fork: the other threads' tasks are gone, this one's goes on with its new tid.
+static void after_fork(void)
+{
+    task_unwatch(); // the collector is not here
+    atomic_store_explicit(&process, getpid(), memory_order_relaxed);
+    struct taskprof_task *mine = thread_self.thread;
+    if (mine && earlier_count < FORKS_KNOWN)
+        earlier_tids[earlier_count++] = task_tid(mine);
+    else
+        earlier_not_known = true;
+    uint32_t high = slab_high(&task_slab);
+    for (uint32_t i = 0; i < high; i++) {
+        struct taskprof_task *task = slab_at(&task_slab, i);
+        // The collector that held pins is not here; the check keeps untouched pages shared.
+        if (atomic_load_explicit(&task->pins, memory_order_relaxed))
+            atomic_store_explicit(&task->pins, 0, memory_order_relaxed);
+        uint8_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
+        if (state == TASK_FREE || task == mine || task_kind(task) == TASK_COROUTINE)
+            continue;
+        if (state == TASK_ENDING) // its own thread was just ending it
+            atomic_store_explicit(&task->state, TASK_LIVE, memory_order_relaxed);
+        task_end(task);
+    }
+    if (mine)
+        atomic_store_explicit(&mine->tid_or_units, (uint32_t)gettid(), memory_order_relaxed);
+}
+
 // The main thread is task 1, as Go's is goroutine 1; unless the library came by dlopen.
 __attribute__((constructor)) static void set_up(void)
 {
     atomic_store_explicit(&process, getpid(), memory_order_relaxed);
-    fork_watch();
+    fork_watch(after_fork);
     have_exit_key = pthread_key_create(&exit_key, thread_exits) == 0;
     if (gettid() == getpid())
         thread_register(TASK_THREAD, NULL);
@@ -157,30 +183,4 @@ int taskprof_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     if (error)
         task_end(task);
     return error;
-}
-
-void thread_after_fork(void)
-{
-    task_unwatch(); // the collector is not here
-    atomic_store_explicit(&process, getpid(), memory_order_relaxed);
-    struct taskprof_task *mine = thread_self.thread;
-    if (mine && earlier_count < FORKS_KNOWN)
-        earlier_tids[earlier_count++] = task_tid(mine);
-    else
-        earlier_not_known = true;
-    uint32_t high = slab_high(&task_slab);
-    for (uint32_t i = 0; i < high; i++) {
-        struct taskprof_task *task = slab_at(&task_slab, i);
-        // The collector that held pins is not here; the check keeps untouched pages shared.
-        if (atomic_load_explicit(&task->pins, memory_order_relaxed))
-            atomic_store_explicit(&task->pins, 0, memory_order_relaxed);
-        uint8_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-        if (state == TASK_FREE || task == mine || task_kind(task) == TASK_COROUTINE)
-            continue;
-        if (state == TASK_ENDING) // its own thread was just ending it
-            atomic_store_explicit(&task->state, TASK_LIVE, memory_order_relaxed);
-        task_end(task);
-    }
-    if (mine)
-        atomic_store_explicit(&mine->tid_or_units, (uint32_t)gettid(), memory_order_relaxed);
 }

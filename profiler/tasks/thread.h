@@ -1,15 +1,8 @@
-// Threads as tasks: registration, the calling task, and what a fork leaves of them.
+// Threads as tasks: registration, and what a fork leaves of them.
 
 #pragma once
 
 #include "profiler/tasks/task.h"
-
-// What a thread knows of itself. Initial-exec: reached without a call, and never allocated lazily.
-struct thread_self {
-    struct taskprof_task *current; // what runs here: a coroutine, or the thread; NULL: unregistered
-    struct taskprof_task *thread;  // the thread's own slot
-};
-extern __thread struct thread_self thread_self __attribute__((tls_model("initial-exec")));
 
 // Registers the calling thread; its task, or NULL when out of memory. Keeps errno.
 struct taskprof_task *thread_register(enum task_kind kind, const char *name);
@@ -21,6 +14,3 @@ bool thread_process_is_known(void);
 // Whether the thread that this process was forked by may have had this tid in the parent. libc's
 // locks that it held then still say so.
 bool thread_may_have_been(pid_t tid);
-
-// In the child of a fork: the other threads' tasks are gone, this one's goes on with its new tid.
-void thread_after_fork(void);

@@ -1,7 +1,7 @@
 // A park is recorded whole, nests, is seen by other threads, and never outlives its task.
 
+#include "profiler/tasks/self.h"
 #include "profiler/tasks/task.h"
-#include "profiler/tasks/thread.h"
 #include "tests/test.h"
 
 #include <errno.h>
