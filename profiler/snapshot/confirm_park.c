@@ -3,6 +3,7 @@
 #include "profiler/base/array.h"
 #include "profiler/snapshot/collector.h"
 #include "profiler/snapshot/proc_thread.h"
+#include "profiler/tasks/stack_bounds.h"
 
 #include <errno.h>
 
@@ -21,11 +22,21 @@ bool confirm_park_of(const struct taskprof_task *task, struct confirm_park *ret)
     return true;
 }
 
-static bool is_inside(const struct confirm_park *park, uintptr_t sp)
+// 1, 0 or -EAGAIN, as confirm_ask; `sp` is the thread's, 0 while it runs.
+static int is_inside(const struct confirm_park *park, uintptr_t sp)
 {
     if (!sp)
         return !park->is_call;
-    return sp <= park->sp || sp - park->sp > (uintptr_t)64 << 20;
+    // Its stack's bounds are this task's only as long as it is there.
+    struct taskprof_task *task = slab_at(&task_slab, park->task->slot);
+    if (!task_pin(task))
+        return -EAGAIN;
+    int inside = -EAGAIN;
+    if (atomic_load_explicit(&task->seq, memory_order_acquire) == park->seq)
+        // The frame itself is the park's own: a thread whose sp is there is still in it.
+        inside = stack_bounds_park_lives(task, park->sp + 1, sp, false);
+    task_unpin(task);
+    return inside;
 }
 
 int confirm_ask(struct collector *collector, const struct confirm_park *park)
@@ -36,8 +47,8 @@ int confirm_ask(struct collector *collector, const struct confirm_park *park)
         return -EAGAIN;
     if (result == -ESRCH)
         return -ESRCH;
-    bool inside = result < 0 || is_inside(park, sp);
-    if (!inside && !park->is_call)
+    int inside = result < 0 ? 1 : is_inside(park, sp);
+    if (inside == 0 && !park->is_call)
         collector->confirm.always = true;
     return inside;
 }

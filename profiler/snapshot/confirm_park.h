@@ -48,7 +48,8 @@ struct confirm_park {
 // The park that a task is in, or was a moment ago. false: none.
 bool confirm_park_of(const struct taskprof_task *task, struct confirm_park *ret);
 
-// Whether the thread is in it: 1 or 0. One that has left it shows an sp above; a call that has not
-// blocked, or not yet, runs. Where the kernel doesn't say, the record is believed. -EAGAIN: it has
-// made another one meanwhile, or none. -ESRCH: the thread is gone.
+// Whether the thread is in it: 1 or 0. One that has left it shows it by its sp (see
+// stack_bounds.h); a call that has not blocked, or not yet, runs. Where the kernel doesn't say, the
+// record is believed. -EAGAIN: it has made another one meanwhile, or none. -ESRCH: the thread is
+// gone.
 int confirm_ask(struct collector *collector, const struct confirm_park *park);

@@ -5,6 +5,7 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/fence.h"
 #include "profiler/tasks/self.h"
+#include "profiler/tasks/stack_bounds.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,14 +15,12 @@ enum { REGS = sizeof(struct arch_regs) / sizeof(uintptr_t), REG_SP = 1 };
 _Static_assert(offsetof(struct arch_regs, sp) == REG_SP * sizeof(uintptr_t), "sp comes second");
 _Static_assert(sizeof(((struct taskprof_task *)0)->regs) == sizeof(struct arch_regs), "one copy");
 
-// Whether the park that is on record is still under way, seen from a park that starts at `sp`: an
-// outer park's frame lies above. One at or below `sp` was left by longjmp or unwinding. On another
-// stack (a signal's, an unknown coroutine's) nothing can be told, and the outer one goes on.
-static bool outer_is_alive(const struct taskprof_task *task, uintptr_t sp)
+// Whether the park that is on record is still under way, seen from a park that starts at `sp`. One
+// that was left by longjmp or unwinding is not: a park from the same frame or an outer one comes.
+static inline bool outer_is_alive(struct taskprof_task *task, uintptr_t sp)
 {
     uintptr_t outer = atomic_load_explicit(&task->regs[REG_SP], memory_order_relaxed);
-    enum { FAR = 64 << 20 };
-    return sp < outer || sp - outer > FAR;
+    return stack_bounds_park_lives(task, outer, sp, true);
 }
 
 // A signal handler may interrupt this anywhere, park, and unpark. While `depth` is not 0 its parks
@@ -31,19 +30,20 @@ static inline __attribute__((always_inline)) void record(struct taskprof_task *t
                                                          uintptr_t object, unsigned waits,
                                                          bool is_call, const struct arch_regs *regs)
 {
-    uint8_t depth = atomic_load_explicit(&task->depth, memory_order_relaxed);
-    if (depth && outer_is_alive(task, regs->sp)) {
-        if (depth < UINT8_MAX)
-            atomic_store_explicit(&task->depth, depth + 1, memory_order_relaxed);
+    uint16_t depth = atomic_load_explicit(&task->kind_and_depth, memory_order_relaxed);
+    if (depth >= TASK_DEPTH && outer_is_alive(task, regs->sp)) {
+        if (depth <= UINT16_MAX - TASK_DEPTH)
+            atomic_store_explicit(&task->kind_and_depth, depth + TASK_DEPTH, memory_order_relaxed);
         return;
     }
-    if (depth) { // one that was left without unpark: it is over
+    if (depth >= TASK_DEPTH) { // one that was left without unpark: it is over
         uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
         atomic_store_explicit(&task->seq, (seq + 1) & ~(uint64_t)1, memory_order_release);
         fence_stores();
     }
     atomic_store_explicit(&task->regs[REG_SP], regs->sp, memory_order_release);
-    atomic_store_explicit(&task->depth, 1, memory_order_relaxed);
+    atomic_store_explicit(&task->kind_and_depth, depth % TASK_DEPTH + TASK_DEPTH,
+                          memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     // Each release below keeps the store behind the even seq that came before: a reader that sees a
     // new field also sees that the old park is over.
@@ -64,10 +64,10 @@ static inline __attribute__((always_inline)) void record(struct taskprof_task *t
 
 static inline void unpark(struct taskprof_task *task)
 {
-    uint8_t depth = atomic_load_explicit(&task->depth, memory_order_relaxed);
-    if (depth == 0)
+    uint16_t depth = atomic_load_explicit(&task->kind_and_depth, memory_order_relaxed);
+    if (depth < TASK_DEPTH)
         return;
-    if (depth == 1) {
+    if (depth < 2 * TASK_DEPTH) {
         uint64_t seq = atomic_load_explicit(&task->seq, memory_order_relaxed);
         atomic_store_explicit(&task->seq, (seq + 1) & ~(uint64_t)1, memory_order_release);
         // The task's own frames change from here on: whoever reads one of those changes must see
@@ -75,7 +75,7 @@ static inline void unpark(struct taskprof_task *task)
         fence_stores();
     }
     atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&task->depth, depth - 1, memory_order_relaxed);
+    atomic_store_explicit(&task->kind_and_depth, depth - TASK_DEPTH, memory_order_relaxed);
 }
 
 void park_enter_task(struct taskprof_task *task, enum taskprof_reason reason, const void *object,

@@ -32,6 +32,9 @@ enum task_kind {
     TASK_OWN, // taskprof's own thread: in no profile
 };
 
+// One park in kind_and_depth: the kind takes the bits below.
+enum { TASK_DEPTH = 4 };
+
 // In the record's reason: of a call that may not have blocked at all.
 #define TASK_REASON_CALL 0x80u
 
@@ -51,9 +54,9 @@ struct taskprof_task {
     // for 0. Both sequentially consistent: one of the two sees the other. See also task_watch.
     _Atomic uint16_t pins;
     _Atomic uint8_t reason; // enum taskprof_reason, with TASK_REASON_CALL
-    _Atomic uint8_t depth;  // nested parks; the owner's alone
     _Atomic uint8_t state;  // enum task_state
-    _Atomic uint8_t kind;   // enum task_kind
+    // enum task_kind, and nested parks in units of TASK_DEPTH. Written by the owner alone.
+    _Atomic uint16_t kind_and_depth;
     stack_id creation;
     uint32_t cached_seq; // low half of the seq for which cached_stack holds
     stack_id cached_stack;
@@ -66,14 +69,24 @@ struct taskprof_task {
 
     uint64_t parent; // id of the creator, 0: not known
     uint64_t created_ns;
-    uintptr_t stack_high; // of a coroutine: first address behind its stack; 0: not known
+    uintptr_t stack_high; // first address behind its stack; see stack_bounds.h for a thread's
     // Of a thread its tid, of a coroutine its stack's size in units of 16 bytes: see task_tid and
     // task_stack_size.
     _Atomic uint32_t tid_or_units;
     uint32_t slot; // its own index in task_slab
-    // Of a coroutine: what lets channels block it. Of a thread that starts: its start and argument.
-    const void *scheduler;
-    void *context;
+    union {
+        struct { // of a coroutine: what lets channels block it
+            const void *scheduler;
+            void *context;
+        };
+        struct {                    // of a thread
+            void *(*start)(void *); // while it is starting, like its argument
+            union {
+                void *argument;
+                _Atomic uintptr_t stack_low; // once it runs: see stack_bounds.h
+            };
+        } thread;
+    };
     // ISO C has no atomic strings: a name is two words, each read and written whole.
     _Atomic uint64_t name[TASKPROF_NAME_SIZE / 8];
 } __attribute__((aligned(64)));
@@ -82,7 +95,8 @@ extern struct slab task_slab;
 
 static inline enum task_kind task_kind(const struct taskprof_task *task)
 {
-    return (enum task_kind)atomic_load_explicit(&task->kind, memory_order_relaxed);
+    unsigned both = atomic_load_explicit(&task->kind_and_depth, memory_order_relaxed);
+    return (enum task_kind)(both % TASK_DEPTH);
 }
 
 // 0 for a coroutine, and for a thread that has not started.
@@ -92,14 +106,14 @@ static inline pid_t task_tid(const struct taskprof_task *task)
     return task_kind(task) == TASK_COROUTINE ? 0 : (pid_t)tid;
 }
 
-// 0 for a thread: its bounds are not known.
+// 0 for a thread: it is not read in place, for it may be given back at any time.
 static inline size_t task_stack_size(const struct taskprof_task *task)
 {
     uint32_t units = atomic_load_explicit(&task->tid_or_units, memory_order_relaxed);
     return task_kind(task) == TASK_COROUTINE ? (size_t)units * 16 : 0;
 }
 
-// Whether this address is on the task's own, known stack.
+// Whether this address is on a coroutine's own stack. false for a thread.
 static inline bool task_owns_stack(const struct taskprof_task *task, uintptr_t address)
 {
     return address < task->stack_high && task->stack_high - address <= task_stack_size(task);

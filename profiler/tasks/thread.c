@@ -5,6 +5,7 @@
 #include "profiler/arch/capture.h"
 #include "profiler/tasks/fork.h"
 #include "profiler/tasks/self.h"
+#include "profiler/tasks/stack_bounds.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -53,6 +54,8 @@ static void thread_exits(void *task)
 static void adopt(struct taskprof_task *task)
 {
     atomic_store_explicit(&task->tid_or_units, (uint32_t)gettid(), memory_order_relaxed);
+    task->stack_high = stack_bounds_thread_high();
+    atomic_store_explicit(&task->thread.stack_low, 0, memory_order_relaxed);
     thread_self.current = task;
     // A handler that comes later registers nothing. So what one registered is known from here on.
     atomic_signal_fence(memory_order_seq_cst);
@@ -122,10 +125,14 @@ void task_mark_own(const char *name)
 {
     // Cut to what the kernel takes; it fails in no other way.
     prctl(PR_SET_NAME, name);
-    if (!thread_self.thread)
+    struct taskprof_task *task = thread_self.thread;
+    if (!task) {
         thread_register(TASK_OWN, name);
-    else
-        atomic_store_explicit(&thread_self.thread->kind, TASK_OWN, memory_order_relaxed);
+        return;
+    }
+    unsigned both = atomic_load_explicit(&task->kind_and_depth, memory_order_relaxed);
+    both = both / TASK_DEPTH * TASK_DEPTH + TASK_OWN;
+    atomic_store_explicit(&task->kind_and_depth, (uint16_t)both, memory_order_relaxed);
 }
 
 taskprof_task *taskprof_task_self(void)
@@ -159,8 +166,8 @@ int taskprof_task_begin(const char *name)
 static void *thread_start(void *argument)
 {
     struct taskprof_task *task = argument;
-    void *(*start)(void *) = (void *(*)(void *))task->scheduler;
-    void *start_argument = task->context;
+    void *(*start)(void *) = task->thread.start;
+    void *start_argument = task->thread.argument;
     adopt(task);
     return start(start_argument);
 }
@@ -177,8 +184,8 @@ int taskprof_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     if (!task)
         return pthread_create(thread, attributes, start, argument);
     // The slot itself carries these over: nothing to allocate, nothing to free.
-    task->scheduler = (const void *)start;
-    task->context = argument;
+    task->thread.start = start;
+    task->thread.argument = argument;
     int error = pthread_create(thread, attributes, thread_start, task);
     if (error)
         task_end(task);

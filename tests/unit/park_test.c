@@ -71,6 +71,34 @@ static void the_outermost_of_nested_parks_is_the_one_that_shows(void **state)
     assert_false(parked(self, &record));
 }
 
+// Tells how many of so many more parks, each in the other, leave `object`'s the one that shows,
+// once they have begun and once the next one has ended.
+static __attribute__((noinline)) unsigned park_within(const struct taskprof_task *self,
+                                                      const void *object, unsigned more)
+{
+    struct park_record record;
+    taskprof_park(TASKPROF_COND_WAIT, NULL);
+    unsigned kept = more > 1 ? park_within(self, object, more - 1) : 0;
+    kept += parked(self, &record) && record.object == (uintptr_t)object;
+    taskprof_unpark();
+    return kept;
+}
+
+static void a_thousand_nested_parks_end_one_by_one(void **state)
+{
+    (void)state;
+    struct park_record record;
+    struct taskprof_task *self = taskprof_task_self();
+    int outer;
+    taskprof_park(TASKPROF_CHAN_SEND, &outer);
+    assert_int_equal(park_within(self, &outer, 1000), 1000);
+    assert_true(parked(self, &record));
+    assert_ptr_equal(record.object, &outer);
+    assert_int_equal(task_kind(self), TASK_THREAD);
+    taskprof_unpark();
+    assert_false(parked(self, &record));
+}
+
 static jmp_buf escape;
 
 static __attribute__((noinline)) void park_and_jump(void)
@@ -246,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_park_records_reason_object_start_and_the_callers_registers),
         cmocka_unit_test(the_outermost_of_nested_parks_is_the_one_that_shows),
+        cmocka_unit_test(a_thousand_nested_parks_end_one_by_one),
         cmocka_unit_test(a_park_left_by_longjmp_gives_way_to_the_next_one),
         cmocka_unit_test(errno_is_kept),
         cmocka_unit_test(a_thread_that_exits_while_parked_leaves_nothing_behind),
