@@ -23,7 +23,7 @@ packages_of() {
         echo bats libcmocka-dev elfutils binutils gdb g++ jq curl golang-go file \
             golang-github-google-pprof-dev protobuf-compiler libst-dev panicparse libglib2.0-dev \
             strace iproute2 procps memcached libmemcached-tools redis-server redis-tools varnish \
-            mosquitto mosquitto-clients unbound ldnsutils libjemalloc2 libtcmalloc-minimal4
+            mosquitto mosquitto-clients unbound ldnsutils libjemalloc2 libtcmalloc-minimal4 python3
         ;;
     bench) # bench/run.sh: what taskprof is compared with, and what reads its output
         echo golang-go golang-github-google-pprof-dev elfutils binutils gdb libglib2.0-dev curl \

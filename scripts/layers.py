@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Who may use whom, folder by folder.
+"""Who may use whom, folder by folder and file by file.
 
     scripts/layers.py           checks, and says what is wrong
     scripts/layers.py --print   prints what the folders use now, in the form of the picture
+    scripts/layers.py --uses    prints which file uses which, and by what name
 
 The rule for folders is the picture of the layers in docs/architecture.md, the block marked
 `layers`: a folder a line, then those that it uses. It stands above all of them. A line that says more
 than is true is as wrong as one that says less.
 
-A folder uses another when a file of it includes one there, or names a function or a variable that is
-defined there.
+A file uses another when it includes it, or names a function or a variable that is defined there. No
+file may use itself by way of others. There headers don't count, but for what their inline functions
+name.
 """
 
 import pathlib
@@ -20,6 +22,7 @@ import sys
 PAGE = pathlib.Path("docs/architecture.md")
 # What is linked together.
 LIBRARY = ["profiler", "proto", "text", "answers", "http", "service"]
+PROGRAMS = [LIBRARY, ["preload"], ["cli"]]
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.S)
 ATTRIBUTE = re.compile(r"__attribute__\(\((?:[^()]|\([^()]*\))*\)\)\s*")
@@ -135,6 +138,46 @@ def uses(names):
     return result
 
 
+def a_circle(graph):
+    """One circle as [(file, name it uses of the next)], or None. Its files leave the graph."""
+    state = {}
+
+    def walk(at, path):
+        state[at] = "open"
+        path.append(at)
+        for to in sorted(graph.get(at, ())):
+            if state.get(to) == "open":
+                round_trip = path[path.index(to):]
+                return [(each, graph[each][following]) for each, following
+                        in zip(round_trip, round_trip[1:] + [to])]
+            if to not in state:
+                found = walk(to, path)
+                if found:
+                    return found
+        path.pop()
+        state[at] = "done"
+        return None
+
+    for start in sorted(graph):
+        if start not in state:
+            found = walk(start, [])
+            if found:
+                return found
+    return None
+
+
+def check_files(names, complain):
+    graph = uses(names)
+    sys.setrecursionlimit(len(graph) + 1000)
+    while True:
+        circle = a_circle(graph)
+        if not circle:
+            return
+        steps = " -> ".join(f"{name} ({word})" for name, word in circle)
+        complain(f"files in a circle: {steps} -> {circle[0][0]}")
+        del graph[circle[0][0]][circle[1 % len(circle)][0]]
+
+
 def draw(names):
     found = {}
     for here, there in folder_uses(names):
@@ -144,16 +187,25 @@ def draw(names):
 
 
 def main():
+    programs = [tracked(*(f"{room}/*.{kind}" for room in rooms for kind in "chS"))
+                for rooms in PROGRAMS]
     # The public headers are everybody's.
-    library = [name for name in tracked(*(f"{room}/*.{kind}" for room in LIBRARY for kind in "chS"))
-               if "/include/" not in name]
+    library = [name for name in programs[0] if "/include/" not in name]
     if sys.argv[1:] == ["--print"]:
         draw(library)
+        return
+    if sys.argv[1:] == ["--uses"]:
+        for names in programs:
+            for name, used in sorted(uses(names).items()):
+                for other, word in sorted(used.items()):
+                    print(name, other, word)
         return
     if sys.argv[1:]:
         sys.exit(__doc__)
     problems = []
     check_folders(library, problems.append)
+    for names in programs:
+        check_files(names, problems.append)
     for problem in problems:
         print(f"layers: {problem}", file=sys.stderr)
     sys.exit(1 if problems else 0)
