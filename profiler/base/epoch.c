@@ -79,7 +79,7 @@ static bool is_held(uint64_t ticket)
     return held;
 }
 
-bool epoch_passed(uint64_t ticket)
+bool epoch_sections_passed(uint64_t ticket)
 {
     uint64_t epoch;
     // Those of the ticket's epoch are gone two advances later.
@@ -88,7 +88,12 @@ bool epoch_passed(uint64_t ticket)
             return false;
         atomic_compare_exchange_strong(&now, &epoch, epoch + 1);
     }
-    return !is_held(ticket);
+    return true;
+}
+
+bool epoch_passed(uint64_t ticket)
+{
+    return epoch_sections_passed(ticket) && !is_held(ticket);
 }
 
 void epoch_after_fork(void)

@@ -38,5 +38,8 @@ uint64_t epoch_retire(void);
 // Whether everybody is gone who began before the ticket was drawn. Never waits: asked again later.
 bool epoch_passed(uint64_t ticket);
 
+// The same of sections alone: who has a hold stores nothing.
+bool epoch_sections_passed(uint64_t ticket);
+
 // In the child of a fork, which has none of the parent's other threads.
 void epoch_after_fork(void);

@@ -11,7 +11,7 @@ struct entry {
     _Atomic uint32_t next; // the chain's next id, 0 at its end
     uint32_t hash;
     uint32_t length;
-    uint32_t pad;
+    uint32_t id; // its own: what is no id is told by it
 };
 
 // Ids 0 and 1 mean something else; the highest bit is the generation.
@@ -132,6 +132,7 @@ static uint32_t add(struct intern *table, const void *bytes, size_t length, size
     struct entry *entry = entry_at(generation, fresh);
     entry->hash = hash;
     entry->length = (uint32_t)length;
+    entry->id = fresh;
     memcpy(entry + 1, bytes, length);
     for (;;) {
         atomic_store_explicit(&entry->next, first, memory_order_relaxed);
@@ -163,7 +164,7 @@ const void *intern_get(const struct intern *table, uint32_t id, size_t *ret_leng
         id << 1 >> 1 >= atomic_load_explicit(&generation->used, memory_order_relaxed))
         return NULL;
     struct entry *entry = entry_at(generation, id);
-    if (!entry)
+    if (!entry || entry->id != id)
         return NULL;
     *ret_length = entry->length;
     return entry + 1;
@@ -228,7 +229,7 @@ void intern_turn(struct intern *table)
 
 bool intern_may_renew(const struct intern *table)
 {
-    return table->old == INTERN_TURNED && epoch_passed(table->ticket);
+    return table->old == INTERN_TURNED && epoch_sections_passed(table->ticket);
 }
 
 uint32_t intern_renew(struct intern *table, uint32_t id)

@@ -40,7 +40,7 @@ struct taskprof_chan {
     uint64_t random;             // for select
     _Atomic uint32_t spins;      // waiter_spin's hint
     _Atomic stack_id closed_stack;
-    stack_id freed_stack;
+    _Atomic stack_id freed_stack;
     struct channel *entry; // in the registry; NULL when freed
     uint64_t id;           // kept beyond the end of `entry`
     char name[TASKPROF_CHAN_NAME_SIZE];

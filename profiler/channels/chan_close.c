@@ -30,13 +30,16 @@ static void serve_all(struct wait_queue *queue, struct waiting_list *list, int r
     }
 }
 
-static int close_open(struct taskprof_chan *channel, stack_id stack)
+static int close_open(struct taskprof_chan *channel, const struct arch_regs *regs)
 {
     struct chan_stamp stamp = chan_stamp();
+    uint64_t section;
+    stack_id stack = task_stack_here(regs, &section);
     lock_acquire(&channel->lock);
     uint32_t state = state_of(channel);
     if (state != CHAN_OPEN) {
         lock_release(&channel->lock);
+        epoch_leave(section);
         return state == CHAN_CLOSED ? -EALREADY : -ESTALE;
     }
     atomic_store_explicit(&channel->closed_stack, stack, memory_order_relaxed);
@@ -50,11 +53,20 @@ static int close_open(struct taskprof_chan *channel, stack_id stack)
     }
     serve_all(&channel->senders, &served, -EPIPE);
     lock_release(&channel->lock);
+    epoch_leave(section);
     for (struct waiting *waiting = served.first, *next; waiting; waiting = next) {
         next = waiting->next;
         waiter_complete(waiting->waiter);
     }
     return 0;
+}
+
+static void record_close_of_nil(const struct arch_regs *regs)
+{
+    uint64_t section;
+    stack_id stack = task_stack_here(regs, &section);
+    misuse_record(MISUSE_CLOSE_OF_NIL, 0, NULL, stack, 0);
+    epoch_leave(section);
 }
 
 int taskprof_chan_close(taskprof_chan *channel)
@@ -64,9 +76,9 @@ int taskprof_chan_close(taskprof_chan *channel)
     arch_capture(&regs);
     int result = -EINVAL;
     if (!channel)
-        misuse_record(MISUSE_CLOSE_OF_NIL, 0, NULL, task_stack_here(&regs), 0);
+        record_close_of_nil(&regs);
     else
-        result = close_open(channel, task_stack_here(&regs));
+        result = close_open(channel, &regs);
     if (chan_is_misuse(result))
         chan_misused(channel, result, &regs);
     errno_set(saved);

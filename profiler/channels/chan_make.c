@@ -65,8 +65,8 @@ static void chan_read(const struct channel *entry, struct channel_reading *ret)
     };
 }
 
-static int make(size_t element_size, size_t capacity, const char *name, stack_id creation,
-                taskprof_chan **ret_channel)
+static int make(size_t element_size, size_t capacity, const char *name,
+                const struct arch_regs *regs, taskprof_chan **ret_channel)
 {
     size_t bytes;
     if (!ret_channel || capacity > SIZE_MAX / 2 || element_size > SIZE_MAX / 2 ||
@@ -75,9 +75,12 @@ static int make(size_t element_size, size_t capacity, const char *name, stack_id
     char *ring = bytes ? malloc(bytes) : NULL;
     if (bytes && !ring)
         return -ENOMEM;
+    uint64_t section; // behind malloc, which may never return
+    stack_id creation = task_stack_here(regs, &section);
     struct taskprof_chan *channel = pool_take();
     struct channel *entry = channel ? channel_new(name, creation) : NULL;
     if (!entry) {
+        epoch_leave(section);
         if (channel)
             pool_give(channel);
         free(ring);
@@ -90,7 +93,7 @@ static int make(size_t element_size, size_t capacity, const char *name, stack_id
     channel->head = 0;
     channel->ring = ring;
     channel->receivers = channel->senders = (struct wait_queue){0};
-    channel->freed_stack = 0;
+    atomic_store_explicit(&channel->freed_stack, 0, memory_order_relaxed);
     channel->entry = entry;
     channel->id = atomic_load_explicit(&entry->id, memory_order_relaxed);
     channel->random = channel->id;
@@ -107,6 +110,7 @@ static int make(size_t element_size, size_t capacity, const char *name, stack_id
     entry->read = chan_read;
     entry->context = channel;
     channel_publish(entry);
+    epoch_leave(section);
     *ret_channel = channel;
     return 0;
 }
@@ -117,13 +121,15 @@ int taskprof_chan_make(size_t element_size, size_t capacity, const char *name,
     int saved = errno_get();
     struct arch_regs regs;
     arch_capture(&regs);
-    int result = make(element_size, capacity, name, task_stack_here(&regs), ret_channel);
+    int result = make(element_size, capacity, name, &regs, ret_channel);
     errno_set(saved);
     return result;
 }
 
-static int release(struct taskprof_chan *channel, stack_id stack)
+static int release(struct taskprof_chan *channel, const struct arch_regs *regs)
 {
+    uint64_t section;
+    stack_id stack = task_stack_here(regs, &section);
     lock_acquire(&channel->lock);
     int error = 0;
     if (atomic_load_explicit(&channel->state, memory_order_relaxed) == CHAN_FREED)
@@ -132,15 +138,17 @@ static int release(struct taskprof_chan *channel, stack_id stack)
         error = -EBUSY;
     if (error) {
         lock_release(&channel->lock);
+        epoch_leave(section);
         return error;
     }
     struct channel *entry = channel->entry;
     char *ring = channel->ring;
     channel->entry = NULL;
     channel->ring = NULL;
-    channel->freed_stack = stack;
+    atomic_store_explicit(&channel->freed_stack, stack, memory_order_relaxed);
     atomic_store_explicit(&channel->state, CHAN_FREED, memory_order_relaxed);
     lock_release(&channel->lock);
+    epoch_leave(section);
 
     channel_end(entry);
     free(ring);
@@ -155,11 +163,33 @@ int taskprof_chan_free(taskprof_chan *channel)
     int saved = errno_get();
     struct arch_regs regs;
     arch_capture(&regs);
-    int result = release(channel, task_stack_here(&regs));
+    int result = release(channel, &regs);
     if (result == -ESTALE)
         chan_misused(channel, result, &regs);
     errno_set(saved);
     return result;
+}
+
+static void renew(_Atomic stack_id *id)
+{
+    stack_id old = atomic_load_explicit(id, memory_order_relaxed);
+    stack_id renewed = intern_renew(&stack_table, old);
+    // Unless another one was noted meanwhile, which is young.
+    if (renewed != old)
+        atomic_compare_exchange_strong_explicit(id, &old, renewed, memory_order_relaxed,
+                                                memory_order_relaxed);
+}
+
+void chans_renew(void)
+{
+    uint32_t high = slab_high(&chans);
+    for (uint32_t i = 0; i < high; i++) {
+        struct taskprof_chan *channel = slab_at(&chans, i);
+        if (!channel)
+            continue;
+        renew(&channel->closed_stack);
+        renew(&channel->freed_stack);
+    }
 }
 
 // In the child of a fork, on its only thread: locks that threads of the parent held are free again,

@@ -10,11 +10,13 @@
 void chan_misused(struct taskprof_chan *channel, int error, const struct arch_regs *regs)
 {
     int saved = errno_get();
-    stack_id stack = task_stack_here(regs);
+    uint64_t section;
+    stack_id stack = task_stack_here(regs, &section);
     lock_acquire(&channel->lock);
     uint64_t id = channel->id;
     stack_id closed = atomic_load_explicit(&channel->closed_stack, memory_order_relaxed);
-    stack_id earlier = error == -ESTALE ? channel->freed_stack : closed;
+    stack_id freed = atomic_load_explicit(&channel->freed_stack, memory_order_relaxed);
+    stack_id earlier = error == -ESTALE ? freed : closed;
     char name[TASKPROF_CHAN_NAME_SIZE];
     memcpy(name, channel->name, sizeof(name));
     lock_release(&channel->lock);
@@ -22,5 +24,6 @@ void chan_misused(struct taskprof_chan *channel, int error, const struct arch_re
                             : error == -EPIPE ? MISUSE_SEND_ON_CLOSED
                                               : MISUSE_CLOSE_OF_CLOSED;
     misuse_record(kind, id, name, stack, earlier);
+    epoch_leave(section);
     errno_set(saved);
 }

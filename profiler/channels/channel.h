@@ -65,8 +65,8 @@ extern struct slab channel_slab;
 // channels holds as long as this stays the same. Acquire.
 uint32_t channel_version(void);
 
-// A new entry, not yet live: the caller fills object, read, context, waits, then publishes.
-// `name` may be NULL. NULL when out of memory.
+// A new entry, not yet live: the caller fills object, read, context, waits, then publishes, all in
+// one section (base/epoch.h). `name` may be NULL. NULL when out of memory.
 struct channel *channel_new(const char *name, stack_id creation);
 void channel_publish(struct channel *channel);
 // Before it is published: it is of this class, and not of that of its name.
@@ -85,6 +85,15 @@ struct channel_class {
     char name[TASKPROF_CHAN_NAME_SIZE];
 };
 extern struct intern channel_class_table;
+
+// The id of the same class in the young generations of classes and stacks.
+uint32_t channel_class_renew(uint32_t class_id);
+
+// Renews the ids in the entries of live channels, and those that taskprof's own channels keep of
+// their closes and frees. The collector's alone, when the tables of stacks and classes have turned.
+void channels_renew(void);
+void chans_renew(void);
+
 const struct channel_class *channel_class_get(uint32_t class_id); // NULL: unknown id
 
 // Misuse of channels: counted, and kept with both stacks. What happens again at the same places is

@@ -1,5 +1,6 @@
 #include "profiler/channels/inquiry.h"
 
+#include "profiler/base/budget.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/hash.h"
 #include "profiler/base/lock.h"
@@ -9,6 +10,11 @@
 // Stacks and objects that are remembered; beyond that all are asked anew.
 enum { QUESTIONS_MAX = 1 << 14, KNOWN_MAX = 1 << 17, ANSWERS_MAX = 1 << 16 };
 enum { ASKED, NO, LATER, FIRST_ANSWER }; // values of `known`
+
+struct budget inquiry_budget =
+    BUDGET_INIT("waits that may be on described queues",
+                "they are shown by their objects, and asked about again in the next dump",
+                QUESTIONS_MAX * sizeof(struct inquiry));
 
 static const uint64_t PATIENCE_NS = 2000000000; // without any progress
 static const uint64_t PATIENCE_ALL_NS = 5000000000;
@@ -21,6 +27,7 @@ static struct {
     struct inquiry *questions; // a ring
     uint64_t asked;
     uint64_t taken;
+    uint32_t round; // of forgetting
     void (*sweep)(void);
 
     _Atomic bool open;
@@ -64,18 +71,31 @@ static void forget(void)
     table_clear(&state.known);
     state.answer_count = 0;
     state.taken = state.asked;
+    state.round++;
     atomic_store_explicit(&state.settled, state.asked, memory_order_release);
+}
+
+void inquiry_forget(void)
+{
+    lock_acquire(&state.lock);
+    forget();
+    lock_release(&state.lock);
+    announce(&state.done);
 }
 
 static void ask(const struct inquiry *inquiry)
 {
-    if (state.asked - state.taken == QUESTIONS_MAX)
-        return; // the next snapshot asks again
+    if (state.asked - state.taken == QUESTIONS_MAX) {
+        budget_leave_out(&inquiry_budget);
+        return;
+    }
     if (state.known.count >= KNOWN_MAX)
         forget();
     if (!table_put(&state.known, key_of(inquiry), ASKED))
         return;
-    state.questions[state.asked++ % QUESTIONS_MAX] = *inquiry;
+    struct inquiry *question = &state.questions[state.asked++ % QUESTIONS_MAX];
+    *question = *inquiry;
+    question->round = state.round;
 }
 
 enum inquiry_state inquiry_find(const struct inquiry *inquiry, struct inquiry_answer *ret)
@@ -197,8 +217,10 @@ static bool keep(const struct inquiry *inquiry, const struct inquiry_answer *ans
 void inquiry_settle(const struct inquiry *inquiry, const struct inquiry_answer *answer, bool later)
 {
     lock_acquire(&state.lock);
-    bool yes = answer && keep(inquiry, answer);
-    if (!answer)
+    // What was forgotten meanwhile may mean another stack by now.
+    bool current = inquiry->round == state.round;
+    bool yes = answer && current && keep(inquiry, answer);
+    if (!answer && current)
         table_put(&state.known, key_of(inquiry), later ? LATER : NO);
     bool last = state.taken == state.asked;
     if (yes)

@@ -6,7 +6,10 @@
 
 #pragma once
 
+#include "profiler/base/budget.h"
 #include "profiler/channels/channel.h"
+
+extern struct budget inquiry_budget; // of questions that are not answered yet
 
 // The side is told by the object, or, where both sides wait on the same one, by the queue's length:
 // who waits on an empty queue waits to receive.
@@ -23,7 +26,8 @@ struct inquiry {
     stack_id stack;
     uint32_t task_slot;
     uintptr_t object;
-    uint64_t seq; // of its park
+    uint64_t seq;   // of its park
+    uint32_t round; // inquiry.c's
 };
 
 // For collectors. A lock that is held for a look-up, by them and by who answers.
@@ -39,6 +43,9 @@ uint32_t inquiry_version(void);
 // Waits until all that was asked is answered, as long as whoever answers gets on with it, and for
 // some seconds at most. true: something was answered with yes since `version`. Not under a lock.
 bool inquiry_wait(uint32_t version);
+
+// Stacks have other ids from now on: forgets what was asked and answered. The collector's alone.
+void inquiry_forget(void);
 
 // For who answers.
 

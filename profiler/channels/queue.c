@@ -134,7 +134,10 @@ int taskprof_queue_register(const struct taskprof_queue *queue, taskprof_queue_h
     int saved = errno_get();
     struct arch_regs regs;
     arch_capture(&regs);
-    int result = register_queue(queue, task_stack_here(&regs), ret_handle);
+    uint64_t section;
+    stack_id creation = task_stack_here(&regs, &section);
+    int result = register_queue(queue, creation, ret_handle);
+    epoch_leave(section);
     errno_set(saved);
     return result;
 }

@@ -47,6 +47,32 @@ const struct channel_class *channel_class_get(uint32_t class_id)
     return intern_get(&channel_class_table, class_id, &length);
 }
 
+uint32_t channel_class_renew(uint32_t class_id)
+{
+    const struct channel_class *old = channel_class_get(class_id);
+    if (!old)
+        return class_id;
+    struct channel_class class = *old;
+    // It may have been made just after the turn, of a stack from before.
+    class.creation = intern_renew(&stack_table, class.creation);
+    return class.creation == old->creation ? intern_renew(&channel_class_table, class_id)
+                                           : intern(&channel_class_table, &class, sizeof(class));
+}
+
+void channels_renew(void)
+{
+    uint32_t high = slab_high(&channel_slab);
+    for (uint32_t i = 0; i < high; i++) {
+        struct channel *channel = slab_at(&channel_slab, i);
+        // Pinned, the slot can't become another channel's. Nobody else reads what is changed.
+        if (!channel || !channel_pin(channel))
+            continue;
+        channel->creation = intern_renew(&stack_table, channel->creation);
+        channel->class_id = channel_class_renew(channel->class_id);
+        channel_unpin(channel);
+    }
+}
+
 struct channel *channel_new(const char *name, stack_id creation)
 {
     uint32_t index;

@@ -2,11 +2,16 @@
 
 #include "profiler/channels/inquiry.h"
 #include "profiler/symbols/elf_find.h"
+#include "profiler/unwind/picture.h"
 
 #include <elf.h>
 #include <string.h>
 
 enum { BINARIES_MAX = 1024 };
+
+struct budget binaries_budget =
+    BUDGET_INIT("mapped files", "described queues in them are not recognised",
+                BINARIES_MAX * sizeof(struct binary));
 
 // Static, so that leak checkers, which do not look into memory from memory_map, see who holds what
 // libdw allocated.
@@ -42,13 +47,22 @@ static void read_segments(struct binary *binary)
 
 static void add_module(const struct mapping *mapping)
 {
-    if (!mapping->inode || binary_count == BINARIES_MAX)
+    if (!mapping->inode)
         return;
     for (size_t i = 0; i < binary_count; i++)
         if (same_file(&binaries[i].mapping, mapping))
             return;
+    size_t length = strlen(mapping->path) + 1;
+    char *path = (binary_count + 1) * sizeof(struct binary) <= binaries_budget.limit
+                     ? memory_map(length)
+                     : NULL;
+    if (!path) {
+        budget_leave_out(&binaries_budget);
+        return;
+    }
     struct binary *binary = &binaries[binary_count];
     *binary = (struct binary){.mapping = *mapping};
+    binary->mapping.path = memcpy(path, mapping->path, length);
     read_segments(binary);
     binary_count++;
     inquiry_step();
@@ -99,14 +113,44 @@ struct binary *binaries_of_data(uintptr_t address)
     return NULL;
 }
 
+static void close_one(struct binary *binary)
+{
+    dwarf_image_close(&binary->image);
+    dwarf_image_close(&binary->shared);
+    buffer_release(&binary->types);
+    buffer_release(&binary->variables);
+    memory_unmap((void *)binary->mapping.path, strlen(binary->mapping.path) + 1);
+}
+
+static bool is_mapped(const struct binary *binary)
+{
+    struct mapping now;
+    return maps_find(binary->mapping.start, &now) && same_file(&binary->mapping, &now);
+}
+
+bool binaries_prune(void)
+{
+    static uint32_t pruned; // generation of the maps
+    uint32_t generation = maps_generation();
+    size_t kept = 0;
+    if (generation == pruned)
+        return false;
+    pruned = generation;
+    for (size_t i = 0; i < binary_count; i++) {
+        if (!is_mapped(&binaries[i]))
+            close_one(&binaries[i]);
+        else if (kept++ != i)
+            binaries[kept - 1] = binaries[i];
+    }
+    bool any = kept != binary_count;
+    binary_count = kept;
+    return any;
+}
+
 void binaries_close(void)
 {
-    for (size_t i = 0; i < binary_count; i++) {
-        dwarf_image_close(&binaries[i].image);
-        dwarf_image_close(&binaries[i].shared);
-        buffer_release(&binaries[i].types);
-        buffer_release(&binaries[i].variables);
-    }
+    for (size_t i = 0; i < binary_count; i++)
+        close_one(&binaries[i]);
     binary_count = 0;
     layouts_forget();
 }

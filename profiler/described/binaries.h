@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "profiler/base/budget.h"
 #include "profiler/described/near.h"
 #include "profiler/described/types.h"
 #include "profiler/symbols/dwarf_image.h"
@@ -41,8 +42,8 @@ struct static_variable {
 enum { BINARY_DATA_MAX = 4 };
 
 struct binary {
-    struct mapping mapping;
-    unsigned data_count; // writable segments, in memory
+    struct mapping mapping; // with a path of its own
+    unsigned data_count;    // writable segments, in memory
     struct {
         uintptr_t low;
         uintptr_t high;
@@ -54,6 +55,13 @@ struct binary {
     bool has_variables;      // they were looked for
     struct buffer variables; // of struct static_variable, by `low`
 };
+
+extern struct budget binaries_budget; // of their records
+extern struct budget layouts_budget;
+
+// Gives back those whose files are not mapped any more. true: there were some; what was derived
+// from any binary is to be forgotten, and pointers to binaries are void.
+bool binaries_prune(void);
 
 // Learns what is mapped now: the binaries are those of the last call and new ones. How many.
 size_t binaries_refresh(void);

@@ -27,6 +27,10 @@ struct world {
     struct known_name names[NAMES_KNOWN_MAX];
 };
 
+struct budget layouts_budget =
+    BUDGET_INIT("layouts of described types", "queues of such a layout are not recognised",
+                LAYOUTS_MAX * sizeof(struct layout));
+
 static struct arena layout_memory;
 static const struct layout *layouts[LAYOUTS_MAX];
 static size_t layout_count;
@@ -112,10 +116,12 @@ static const struct layout *keep_layout(const struct layout *layout)
     for (size_t i = 0; i < layout_count; i++)
         if (same_layout(layouts[i], layout))
             return layouts[i];
-    const struct layout *kept =
-        layout_count < LAYOUTS_MAX ? arena_copy(&layout_memory, layout, sizeof(*layout)) : NULL;
+    bool room = (layout_count + 1) * sizeof(*layout) <= layouts_budget.limit;
+    const struct layout *kept = room ? arena_copy(&layout_memory, layout, sizeof(*layout)) : NULL;
     if (kept)
         layouts[layout_count++] = kept;
+    else
+        budget_leave_out(&layouts_budget);
     return kept;
 }
 

@@ -1,6 +1,7 @@
 #include "profiler/described/described.h"
 
 #include "profiler/base/clock.h"
+#include "profiler/base/epoch.h"
 #include "profiler/base/lock.h"
 #include "profiler/base/memory.h"
 #include "profiler/base/own_fd.h"
@@ -166,6 +167,14 @@ static void answer(struct described_file *types, const struct inquiry *inquiry)
     inquiry_settle(inquiry, yes ? &answer : NULL, result == EVIDENCE_LATER);
 }
 
+// Code may have been loaded since the last time, or unloaded.
+static void look_at_maps(void)
+{
+    binaries_refresh();
+    if (binaries_prune())
+        evidence_forget();
+}
+
 static void *run(void *argument)
 {
     struct described_file *types = argument;
@@ -173,19 +182,25 @@ static void *run(void *argument)
     // As the thread that reads DWARF: no application's processor, and none of its numbers.
     own_thread_be_modest();
     own_fd_separate();
+    struct epoch_hold hold = {0};
+    epoch_hold(&hold);
     learn(types);
+    epoch_release(&hold);
     publish(types);
     for (;;) {
         uint32_t turn = inquiry_turn();
         // Acquire: pairs with described_stop, which changes the turn after this.
         if (atomic_load_explicit(&stopping, memory_order_acquire))
             break;
+        // On the stacks that inquiries are about, before one is taken.
+        epoch_hold(&hold);
         bool any = inquiry_next(&inquiry);
         if (any)
-            binaries_refresh(); // code may have been loaded since the last time
+            look_at_maps();
         for (; any && !atomic_load_explicit(&stopping, memory_order_acquire);
              any = inquiry_next(&inquiry))
             answer(types, &inquiry);
+        epoch_release(&hold);
         publish(types);
         inquiry_sleep(turn);
     }

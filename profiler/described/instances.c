@@ -1,14 +1,17 @@
 #include "profiler/described/instances.h"
 
 #include "profiler/base/clock.h"
+#include "profiler/base/epoch.h"
 #include "profiler/base/lock.h"
 #include "profiler/base/memory.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { INSTANCES_MAX = 4096, IDLE_SWEEPS = 8 };
+enum { IDLE_SWEEPS = 8 };
 static const uint64_t IDLE_NS = 60000000000;
+
+enum { INSTANCES_MAX = 4096 };
 
 struct instance {
     bool live;
@@ -19,6 +22,10 @@ struct instance {
     uint32_t idle;                  // sweeps since somebody waited on it
     struct channel_reading reading; // as of the last sweep
 };
+
+struct budget instances_budget =
+    BUDGET_INIT("described queues", "waits on them are shown by their objects",
+                INSTANCES_MAX * sizeof(struct instance));
 
 // Guards all of it, but for `reading` of those that are live: who reads that has the collector's
 // lock, as instances_sweep has.
@@ -51,10 +58,13 @@ static struct instance *free_slot(void)
     for (uint32_t i = 0; i < high; i++)
         if (!instances[i].live)
             return &instances[i];
-    return high < INSTANCES_MAX ? &instances[high++] : NULL;
+    if ((high + 1) * sizeof(*instances) <= instances_budget.limit)
+        return &instances[high++];
+    budget_leave_out(&instances_budget);
+    return NULL;
 }
 
-static bool publish(struct instance *instance)
+static bool publish_in_section(struct instance *instance)
 {
     char name[TASKPROF_CHAN_NAME_SIZE];
     char class_name[TASKPROF_CHAN_NAME_SIZE];
@@ -74,6 +84,14 @@ static bool publish(struct instance *instance)
     instance->entry = entry;
     channel_publish(entry);
     return true;
+}
+
+static bool publish(struct instance *instance)
+{
+    uint64_t section = epoch_enter();
+    bool published = publish_in_section(instance);
+    epoch_leave(section);
+    return published;
 }
 
 bool instances_get(const struct layout *layout, uintptr_t base, uint32_t *ret_slot,

@@ -2,8 +2,11 @@
 
 #pragma once
 
+#include "profiler/base/budget.h"
 #include "profiler/channels/inquiry.h"
 #include "profiler/described/layout.h"
+
+extern struct budget instances_budget; // of their readings
 
 // The queue at `base`, made a channel if it is none yet. `layout` must stay valid for ever. false:
 // there are too many, or there is no memory. Only for the types thread.

@@ -14,6 +14,7 @@ struct problem {
 
 struct list {
     unsigned count;
+    unsigned more; // that had no room
     struct problem problems[KEPT_MAX];
 };
 
@@ -22,6 +23,11 @@ static char file[PATH_SHOWN];
 static bool reading;
 static struct list *lists; // PROBLEM_KINDS; kept for ever once there was a file
 
+static void clear(struct list *list)
+{
+    list->count = list->more = 0;
+}
+
 int problems_begin(const char *path)
 {
     lock_acquire(&lock);
@@ -29,7 +35,7 @@ int problems_begin(const char *path)
         lists = memory_map(PROBLEM_KINDS * sizeof(*lists));
     bool ready = lists != NULL;
     for (int kind = 0; ready && kind < PROBLEM_KINDS; kind++)
-        lists[kind].count = 0;
+        clear(&lists[kind]);
     snprintf(file, sizeof(file), "%s", path);
     for (char *at = file; *at; at++)
         if ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e)
@@ -43,7 +49,7 @@ void problems_end(void)
 {
     lock_acquire(&lock);
     for (int kind = 0; lists && kind < PROBLEM_KINDS; kind++)
-        lists[kind].count = 0;
+        clear(&lists[kind]);
     reading = false;
     lock_release(&lock);
 }
@@ -56,6 +62,8 @@ void problems_add(enum problem_kind kind, unsigned line, const char *text)
         struct problem *problem = &list->problems[list->count++];
         problem->line = line;
         snprintf(problem->text, sizeof(problem->text), "%s", text);
+    } else if (list) {
+        list->more++;
     }
     lock_release(&lock);
 }
@@ -64,7 +72,7 @@ void problems_forget(enum problem_kind kind)
 {
     lock_acquire(&lock);
     if (lists)
-        lists[kind].count = 0;
+        clear(&lists[kind]);
     lock_release(&lock);
 }
 
@@ -88,9 +96,12 @@ void problems_write(struct buffer *out, const char *prefix)
     lock_acquire(&lock);
     if (reading)
         buffer_printf(out, "%s%s: the types that it describes are being looked up\n", prefix, file);
-    for (int kind = 0; lists && kind < PROBLEM_KINDS; kind++)
+    for (int kind = 0; lists && kind < PROBLEM_KINDS; kind++) {
         for (unsigned i = 0; i < lists[kind].count; i++)
             write_one(out, prefix, &lists[kind].problems[i]);
+        if (lists[kind].more)
+            buffer_printf(out, "%s%s: and %u more like these\n", prefix, file, lists[kind].more);
+    }
     lock_release(&lock);
 }
 

@@ -17,7 +17,7 @@ int problems_begin(const char *path);
 // There is no file any more.
 void problems_end(void);
 
-// `line` 0: of the file as a whole. Beyond 64 of a kind they are left out.
+// `line` 0: of the file as a whole. Beyond 64 of a kind they are counted alone.
 void problems_add(enum problem_kind kind, unsigned line, const char *text);
 void problems_forget(enum problem_kind kind);
 

@@ -56,6 +56,12 @@ struct collector {
         .version = (first_version), .threads = RECENT_INIT(struct thread_seen), \
     }
 
+// What tasks have cached of their group and channel is void from now on.
+static inline void collector_void_caches(struct collector *collector)
+{
+    collector->version += collector->version == UINT32_MAX ? 2 : 1;
+}
+
 // One more task into the snapshot: its group's sums, its channel's, and the list if one is asked.
 // Returns the group's number.
 struct collected {

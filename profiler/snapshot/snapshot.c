@@ -7,6 +7,7 @@
 #include "profiler/base/own_fd.h"
 #include "profiler/snapshot/ask_running.h"
 #include "profiler/snapshot/collector.h"
+#include "profiler/snapshot/renew.h"
 #include "profiler/snapshot/thread_names.h"
 #include "profiler/tasks/fork.h"
 #include "profiler/tasks/task.h"
@@ -38,7 +39,7 @@ static int collect(struct collector *into, struct snapshot *snapshot)
         return result;
     bool groups_void = groups_begin(&into->groups);
     if (objects_changed || groups_void)
-        into->version += into->version == UINT32_MAX ? 2 : 1;
+        collector_void_caches(into);
     recent_begin(&into->threads);
     capture_begin(&into->capture);
     owners_begin(&into->lock_candidates);
@@ -68,14 +69,26 @@ static int collect(struct collector *into, struct snapshot *snapshot)
     return result;
 }
 
-static int take_once(unsigned flags, uint64_t since_ns, stack_id self_stack, struct snapshot **ret)
+// Where the snapshot is taken. The snapshot's hold keeps it.
+static stack_id stack_of(const struct arch_regs *regs)
+{
+    uint64_t section;
+    stack_id stack = task_stack_here(regs, &section);
+    epoch_leave(section);
+    return stack;
+}
+
+static int take_once(unsigned flags, uint64_t since_ns, const struct arch_regs *self,
+                     struct snapshot **ret)
 {
     struct snapshot *snapshot = memory_map(sizeof(*snapshot));
     if (!snapshot)
         return -ENOMEM;
     lock_acquire(&collector_lock);
+    renew_generations(&the_collector);
+    epoch_hold(&snapshot->hold);
     the_collector.self = gettid();
-    the_collector.self_stack = self_stack;
+    the_collector.self_stack = stack_of(self);
     the_collector.flags = flags;
     the_collector.snapshot = snapshot;
     capture_begin(&the_collector.capture);
@@ -109,14 +122,13 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
     task_current(); // registered, it keeps its id
     struct arch_regs regs;
     arch_capture(&regs);
-    stack_id self_stack = task_stack_here(&regs);
     uint32_t answers = inquiry_version();
     struct snapshot *snapshot;
-    int result = take_once(flags, since_ns, self_stack, &snapshot);
+    int result = take_once(flags, since_ns, &regs, &snapshot);
     // The first look at a queue that was described is to show it as one already.
     if (result == 0 && inquiry_wait(answers)) {
         snapshot_free(snapshot);
-        result = take_once(flags, since_ns, self_stack, &snapshot);
+        result = take_once(flags, since_ns, &regs, &snapshot);
     }
     errno = saved;
     if (result == 0)
@@ -128,6 +140,7 @@ void snapshot_free(struct snapshot *snapshot)
 {
     if (!snapshot)
         return;
+    epoch_release(&snapshot->hold);
     memory_unmap(snapshot->task_list, snapshot->task_list_bytes);
     arena_release(&snapshot->arena);
     memory_unmap(snapshot, sizeof(*snapshot));

@@ -193,6 +193,10 @@ enum snapshot_flags {
 // No malloc, no signal, no lock that the application or the loader could hold.
 int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret);
 
+// Gives stacks and classes of the snapshot's groups the ids that they have now: what is the same in
+// two snapshots then has the same id in both. The caller's alone, before an encoder sees it.
+void snapshot_renew(struct snapshot *snapshot);
+
 void snapshot_free(struct snapshot *snapshot); // NULL is ignored
 
 // The mapping that holds `address`; NULL: none does. Valid as long as the snapshot.

@@ -17,7 +17,10 @@ int taskprof_coroutine_begin(const struct taskprof_coroutine *coroutine, taskpro
     task_current(); // so that the coroutine has a creator
     struct arch_regs regs;
     arch_capture(&regs);
-    struct taskprof_task *task = task_new(TASK_COROUTINE, coroutine->name, task_stack_here(&regs));
+    uint64_t section;
+    stack_id creation = task_stack_here(&regs, &section);
+    struct taskprof_task *task = task_new(TASK_COROUTINE, coroutine->name, creation);
+    epoch_leave(section);
     errno = saved;
     if (!task)
         return -ENOMEM;

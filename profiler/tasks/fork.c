@@ -1,5 +1,6 @@
 #include "profiler/tasks/fork.h"
 
+#include "profiler/base/epoch.h"
 #include "profiler/base/spare.h"
 #include "profiler/unwind/unwind.h"
 
@@ -27,6 +28,7 @@ void fork_child_hook(void (*hook)(void))
 static void in_child(void)
 {
     spare_after_fork();
+    epoch_after_fork();
     // First of the others: creation stacks are taken under its locks, with a snapshot or without.
     unwind_after_fork();
     keep_tasks();

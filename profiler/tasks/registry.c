@@ -138,8 +138,9 @@ void task_name(const struct taskprof_task *task, char into[TASKPROF_NAME_SIZE])
     into[TASKPROF_NAME_SIZE - 1] = '\0';
 }
 
-stack_id task_stack_here(const struct arch_regs *regs)
+stack_id task_stack_here(const struct arch_regs *regs, uint64_t *ret_section)
 {
+    *ret_section = epoch_enter();
     const struct taskprof_task *task = thread_self.current;
     return unwind_here(regs, task && task_owns_stack(task, regs->sp) ? task->stack_high : 0);
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "profiler/arch/regs.h"
+#include "profiler/base/epoch.h"
 #include "profiler/base/slab.h"
 #include "profiler/unwind/stack.h"
 
@@ -136,8 +137,10 @@ void task_live(struct taskprof_task *task);
 // -EINVAL when it was not starting or live (ended twice).
 int task_end(struct taskprof_task *task);
 
-// The stack of the caller (see arch_capture), for "created at" and the like; interned.
-stack_id task_stack_here(const struct arch_regs *regs);
+// The stack of the caller (see arch_capture), for "created at" and the like; interned. A section of
+// base/epoch.h has begun then, for the caller to leave when he has stored the id where the
+// collector renews it; in it nothing blocks, and nobody else's code runs.
+stack_id task_stack_here(const struct arch_regs *regs, uint64_t *ret_section);
 
 // Reads a name whole into a NUL-terminated string.
 void task_name(const struct taskprof_task *task, char into[TASKPROF_NAME_SIZE]);

@@ -179,7 +179,10 @@ int taskprof_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     task_current(); // so that the new thread has a creator
     struct arch_regs regs;
     arch_capture(&regs);
-    struct taskprof_task *task = task_new(TASK_THREAD, NULL, task_stack_here(&regs));
+    uint64_t section;
+    stack_id creation = task_stack_here(&regs, &section);
+    struct taskprof_task *task = task_new(TASK_THREAD, NULL, creation);
+    epoch_leave(section);
     errno = saved;
     if (!task)
         return pthread_create(thread, attributes, start, argument);

@@ -1,0 +1,14 @@
+// New ids for stacks and classes of channels, when their tables have turned to a new generation.
+//
+// What refers to them by id is this: slots of tasks (where they were created, and what the
+// collector has cached), entries of channels, taskprof's own channels and the misuses of them, what
+// the collector remembers, and what types threads were asked. Snapshots that are not freed yet go
+// on with the old ids; their holds keep what these mean.
+
+#pragma once
+
+struct collector;
+
+// Before a snapshot, under the collector's lock: begins a new generation if it is time, renews what
+// refers to the old one, and gives that back when nobody looks at it any more.
+void renew_generations(struct collector *collector);
