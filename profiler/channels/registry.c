@@ -68,7 +68,10 @@ void channels_renew(void)
         if (!channel || !channel_pin(channel))
             continue;
         channel->creation = intern_renew(&stack_table, channel->creation);
-        channel->class_id = channel_class_renew(channel->class_id);
+        // For one that came when there was no room there is some now.
+        channel->class_id = channel->class_id == INTERN_FULL && !channel->found
+                                ? class_of(channel->name, channel->creation)
+                                : channel_class_renew(channel->class_id);
         channel_unpin(channel);
     }
 }
