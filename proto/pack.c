@@ -309,6 +309,18 @@ static ValueType value_type(struct pprof_stream *stream, const char *type, const
     return value;
 }
 
+// The text's place in the string table; releases it.
+static int64_t keep_comment(struct pprof_stream *stream, struct buffer *text)
+{
+    const char *kept = text->failed ? NULL : arena_string(&stream->arena, text->data, text->length);
+    buffer_release(text);
+    if (!kept) {
+        stream->packed.failed = true;
+        return 0;
+    }
+    return string_table_add(&stream->strings, kept);
+}
+
 static int64_t comment(struct pprof_stream *stream)
 {
     const struct snapshot *snapshot = stream->snapshot;
@@ -321,13 +333,15 @@ static int64_t comment(struct pprof_stream *stream)
                   (unsigned long long)snapshot->parked, (unsigned long long)snapshot->moved,
                   (unsigned long long)snapshot->truncated, (unsigned long long)snapshot->unreadable,
                   (unsigned long long)snapshot->created, (unsigned long long)snapshot->duration_ns);
-    const char *kept = text.failed ? NULL : arena_string(&stream->arena, text.data, text.length);
-    buffer_release(&text);
-    if (!kept) {
-        stream->packed.failed = true;
-        return 0;
-    }
-    return string_table_add(&stream->strings, kept);
+    return keep_comment(stream, &text);
+}
+
+// Of a table in which something had no room.
+static int64_t comment_left_out(struct pprof_stream *stream, const struct budget_report *report)
+{
+    struct buffer text = {0};
+    budget_write(&text, report, stream->snapshot->monotonic_ns);
+    return keep_comment(stream, &text);
 }
 
 void pack_header(struct pprof_stream *stream)
@@ -351,8 +365,10 @@ void pack_header(struct pprof_stream *stream)
     if (stream->before)
         piece.duration_nanos =
             (int64_t)(stream->snapshot->monotonic_ns - stream->before->monotonic_ns);
-    int64_t comments[] = {comment(stream)};
+    int64_t comments[1 + BUDGET_REPORTS] = {comment(stream)};
     piece.n_comment = 1;
+    for (size_t i = 0; i < stream->snapshot->left_out_count; i++)
+        comments[piece.n_comment++] = comment_left_out(stream, &stream->snapshot->left_out[i]);
     piece.comment = comments;
     append(stream, &piece);
 }

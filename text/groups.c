@@ -1,6 +1,7 @@
 // debug=1 of the goroutine profile. Lines that `go tool pprof` reads: the first, and "COUNT @ 0x…".
 // All others begin with "#", which it skips.
 
+#include "profiler/base/span.h"
 #include "text/frames.h"
 #include "text/locks.h"
 #include "text/missing.h"
@@ -75,9 +76,9 @@ static void waits(struct buffer *out, const struct snapshot *snapshot,
     if (group->activity != TASK_PARKED)
         return;
     buffer_string(out, "# waits: longest ");
-    words_span(out, group->wait_max_ns);
+    span_write(out, group->wait_max_ns);
     buffer_printf(out, " (goroutine %llu), total ", (unsigned long long)group->oldest_task);
-    words_span(out, group->wait_sum_ns);
+    span_write(out, group->wait_sum_ns);
     buffer_string(out, "; ages:");
     for (int i = 0; i < SNAPSHOT_AGES; i++)
         if (group->ages[i])
@@ -86,7 +87,7 @@ static void waits(struct buffer *out, const struct snapshot *snapshot,
     if (snapshot->since_ns && group->stuck_since && snapshot->monotonic_ns > snapshot->since_ns) {
         buffer_printf(out, "# %llu of them were already here ",
                       (unsigned long long)group->stuck_since);
-        words_span(out, snapshot->monotonic_ns - snapshot->since_ns);
+        span_write(out, snapshot->monotonic_ns - snapshot->since_ns);
         buffer_string(out, " ago, at the last snapshot\n");
     }
 }

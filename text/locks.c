@@ -1,6 +1,7 @@
 #include "text/locks.h"
-#include "text/frames.h"
 
+#include "profiler/base/span.h"
+#include "text/frames.h"
 #include "text/words.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ static void one_wait(struct buffer *out, const struct snapshot *snapshot,
         buffer_printf(out, "tid %d)", (int)details.tid);
     }
     buffer_string(out, " has waited ");
-    words_span(out, snapshot->monotonic_ns > wait->wait_start_ns
+    span_write(out, snapshot->monotonic_ns > wait->wait_start_ns
                         ? snapshot->monotonic_ns - wait->wait_start_ns
                         : 0);
 }

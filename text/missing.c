@@ -1,7 +1,6 @@
 #include "text/missing.h"
 
 #include "profiler/base/clock.h"
-#include "text/words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -68,20 +67,6 @@ static void not_asked(struct buffer *out, const struct snapshot *snapshot)
                       (unsigned long long)snapshot->unasked);
 }
 
-static void left_out(struct buffer *out, const struct budget_report *report, uint64_t now)
-{
-    const struct budget *budget = report->budget;
-    buffer_printf(out, "missing: %llu %s, the last of them ", (unsigned long long)report->left_out,
-                  budget->what);
-    words_span(out, now > report->last_left_out ? now - report->last_left_out : 0);
-    buffer_string(out, " ago: the ");
-    if (budget->limit >= 1 << 20)
-        buffer_printf(out, "%zu MiB", budget->limit >> 20);
-    else
-        buffer_printf(out, "%zu KiB", budget->limit >> 10);
-    buffer_printf(out, " for them are used up; %s", budget->loss);
-}
-
 void text_missing(struct buffer *out, const struct snapshot *snapshot, const char *before,
                   const char *behind)
 {
@@ -102,7 +87,7 @@ void text_missing(struct buffer *out, const struct snapshot *snapshot, const cha
         }
     for (size_t i = 0; i < snapshot->left_out_count; i++) {
         buffer_string(out, before);
-        left_out(out, &snapshot->left_out[i], snapshot->monotonic_ns);
+        budget_write(out, &snapshot->left_out[i], snapshot->monotonic_ns);
         buffer_string(out, behind);
     }
 }
@@ -124,7 +109,7 @@ void text_missing_since(struct buffer *out, const struct snapshot *snapshot, con
     for (size_t i = 0; i < count; i++)
         if (!is_told(snapshot, &reports[i])) {
             buffer_string(out, before);
-            left_out(out, &reports[i], clock_monotonic_ns());
+            budget_write(out, &reports[i], clock_monotonic_ns());
             buffer_string(out, behind);
         }
 }

@@ -1,5 +1,6 @@
 #include "text/task_header.h"
 
+#include "profiler/base/span.h"
 #include "text/frames.h"
 #include "text/locks.h"
 #include "text/words.h"
@@ -139,7 +140,7 @@ static void label_wait(struct labels *labels, const struct shown *shown)
         return;
     label_key(labels, "wait");
     buffer_char(labels->out, '"');
-    words_span(labels->out, shown->waited_ns);
+    span_write(labels->out, shown->waited_ns);
     buffer_char(labels->out, '"');
 }
 

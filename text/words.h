@@ -1,4 +1,4 @@
-// The words that every text dump shares: spans of time, instants, names.
+// The words that every text dump shares: instants, names.
 
 #pragma once
 
@@ -9,9 +9,6 @@
 // A channel class by its name, or for an unnamed one "file.c:120", where it was made.
 enum { WORDS_CHANNEL_MAX = ORIGIN_PLACE_MAX };
 void words_channel(uint32_t channel_class, char into[WORDS_CHANNEL_MAX]);
-
-// "3m12.504s", "250ms": as Go writes them, no finer than a millisecond from 1 s on.
-void words_span(struct buffer *out, uint64_t ns);
 
 // "2026-01-31T23:59:59.123Z". Not gmtime_r: its first call reads a file and allocates.
 void words_instant(struct buffer *out, uint64_t realtime_ns);

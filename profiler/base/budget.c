@@ -1,6 +1,7 @@
 #include "profiler/base/budget.h"
 
 #include "profiler/base/clock.h"
+#include "profiler/base/span.h"
 
 // After so long without another loss, tasks and channels of that time say themselves what they
 // lack.
@@ -44,4 +45,18 @@ size_t budget_reports(struct budget_report *into, size_t max)
         };
     }
     return count;
+}
+
+void budget_write(struct buffer *out, const struct budget_report *report, uint64_t now)
+{
+    const struct budget *budget = report->budget;
+    buffer_printf(out, "missing: %llu %s, the last of them ", (unsigned long long)report->left_out,
+                  budget->what);
+    span_write(out, now > report->last_left_out ? now - report->last_left_out : 0);
+    buffer_string(out, " ago: the ");
+    if (budget->limit >= 1 << 20)
+        buffer_printf(out, "%zu MiB", budget->limit >> 20);
+    else
+        buffer_printf(out, "%zu KiB", budget->limit >> 10);
+    buffer_printf(out, " for them were used up; %s", budget->loss);
 }

@@ -38,6 +38,11 @@ struct budget_report {
     uint64_t last_left_out; // CLOCK_MONOTONIC, ns
 };
 
+// Says so in a sentence that begins with "missing: ", without its full stop. `now`:
+// CLOCK_MONOTONIC.
+struct buffer;
+void budget_write(struct buffer *out, const struct budget_report *report, uint64_t now);
+
 // The tables of which something was left out in the last day, at most `max` of them. How many.
 enum { BUDGET_REPORTS = 16 };
 size_t budget_reports(struct budget_report *into, size_t max);

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-struct intern stack_table =
-    INTERN_INIT("stacks", "they are shown as \"not kept\", without frames", (size_t)64 << 20);
+struct intern stack_table = INTERN_INIT(
+    "stacks", "tasks of that time may lack their stack or their creator", (size_t)64 << 20);
 
 static const struct stack no_stack;
 static const struct stack not_kept = {.end = STACK_NOT_KEPT};

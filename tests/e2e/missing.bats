@@ -11,6 +11,7 @@ setup() {
     export TASKPROF_HTTP=127.0.0.1:0
     export ASAN_OPTIONS=detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
     pids=()
+    program=sandbox
 }
 
 teardown() {
@@ -25,7 +26,7 @@ started_or_ended() {
 # start HOW…: descriptor 7 is the program's standard input.
 start() {
     mkfifo "$BATS_TEST_TMPDIR/in"
-    "$build/tests/e2e/sandbox" "$@" <"$BATS_TEST_TMPDIR/in" >"$out" 3>&- &
+    "$build/tests/e2e/$program" "$@" <"$BATS_TEST_TMPDIR/in" >"$out" 3>&- &
     pids+=("$!")
     exec 7>"$BATS_TEST_TMPDIR/in"
     eventually started_or_ended
@@ -87,4 +88,43 @@ says_missing() {
     run ! grep -qE 'missing|asked' "$body"
     get ''
     run ! grep -qE 'missing|asked' "$body"
+}
+
+resident_mib() {
+    awk '/^VmRSS/ { printf "%d", $2 / 1024 }' "/proc/${pids[0]}/status"
+}
+
+new_coroutine() {
+    echo >&7
+    eventually test "$(wc -l <"$out")" -eq "$1"
+    tail -n 1 "$out"
+}
+
+@test "what had no room is told in every dump, and the next one finds room again" {
+    program=crowded
+    start
+    lost='missing: [0-9]+ stacks, the last of them [0-9.hmsu]+ ago: the 64 MiB for them were used up; '
+    names='missing: [0-9]+ channel names, the last of them [0-9.hmsu]+ ago: the 16 MiB for them were '
+    unlucky=$(new_coroutine 2)
+    get 'goroutine?debug=2'
+    grep -qE "^# $lost" "$body"
+    grep -qE "^# $names" "$body"
+    grep -A 3 -E "^goroutine $unlucky " "$body" | grep -q '^$' # with no creator
+    for dump in 'goroutine?debug=1' 'channel?debug=1' 'threadcreate?debug=1'; do
+        get "$dump"
+        grep -qE "^# $lost" "$body"
+    done
+    get ''
+    grep -qE "^<p>$lost" "$body"
+    get goroutine
+    go tool pprof -comments "$body" | grep -qE "^$lost"
+
+    lucky=$(new_coroutine 3)
+    get 'goroutine?debug=2'
+    grep -A 4 -E "^goroutine $lucky " "$body" | grep -q '^created by begin'
+    get 'goroutine?debug=1'
+    # Neither what was there nor what is told grows with each look.
+    before=$(resident_mib)
+    for _ in {1..5}; do get 'goroutine?debug=1'; done
+    [ "$(resident_mib)" -le $((before + 4)) ]
 }
