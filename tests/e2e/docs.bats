@@ -231,10 +231,14 @@ check() {
 }
 
 @test "docs/http.md names every route, parameter and environment variable" {
-    local word
-    for word in $(sed -n 's/^    {"\([a-z]*\)", profile_.*/\1/p' "$root/http/routes.c") \
-        $(grep -ohE 'query_get\(query, "[a-z_]+"' "$root"/http/*.c | grep -oE '"[a-z_]+"' | tr -d '"') \
-        $(grep -ohE '"TASKPROF_[A-Z_]+"' "$root/http/options.c" | tr -d '"'); do
+    local word routes parameters variables
+    routes=$(sed -n 's/^    {"\([a-z]*\)", profile_.*/\1/p' "$root/answers/routes.c")
+    parameters=$(grep -ohE 'query_get\(query, "[a-z_]+"' "$root"/answers/*.c | grep -oE '"[a-z_]+"' | tr -d '"')
+    variables=$(grep -ohE '"TASKPROF_[A-Z_]+"' "$root/service/options.c" | tr -d '"')
+    [ -n "$routes" ]
+    [ -n "$parameters" ]
+    [ -n "$variables" ]
+    for word in $routes $parameters $variables; do
         grep -qE "\b$word\b" "$root/docs/http.md" || {
             echo "$word is missing"
             return 1
