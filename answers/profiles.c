@@ -239,8 +239,7 @@ void profile_goroutine_delta(struct reply *reply)
         return;
     }
     atomic_store_explicit(&last_snapshot_ns, snapshot->monotonic_ns, memory_order_relaxed);
-    snapshot_renew(before);
-    snapshot_renew(snapshot);
+    snapshot_align(before, snapshot);
     int result = pprof_goroutine(snapshot, before, &stream);
     serve_encoded(reply, result, stream, snapshot, before, "goroutine-delta");
 }

@@ -27,7 +27,7 @@ shellcheck "${scripts[@]}" || failed=1
 # Data flows one way: who may use whom, by folders and by files.
 scripts/layers.py || failed=1
 expect_none 'encoders may not look at live registries' "$(
-  matches '#include "profiler/(tasks/|channels/(registry|inquiry))' -- proto text)"
+  matches '\b(task_slab|task_pin|channel_slab|channel_pin|slab_at|misuse_read|inquiry_[a-z]+)\(?' -- proto text)"
 expect_none 'samples, the preloaded library and the command use the public headers alone' "$(
   matches '#include "(profiler|proto|text|answers|http|service)/' -- samples preload cli)"
 

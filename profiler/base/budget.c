@@ -50,13 +50,13 @@ size_t budget_reports(struct budget_report *into, size_t max)
 void budget_write(struct buffer *out, const struct budget_report *report, uint64_t now)
 {
     const struct budget *budget = report->budget;
-    buffer_printf(out, "missing: %llu %s, the last of them ", (unsigned long long)report->left_out,
-                  budget->what);
+    buffer_printf(out, "missing: %s: no room %llu times, the last time ", budget->what,
+                  (unsigned long long)report->left_out);
     span_write(out, now > report->last_left_out ? now - report->last_left_out : 0);
     buffer_string(out, " ago: the ");
     if (budget->limit >= 1 << 20)
         buffer_printf(out, "%zu MiB", budget->limit >> 20);
     else
         buffer_printf(out, "%zu KiB", budget->limit >> 10);
-    buffer_printf(out, " for them were used up; %s", budget->loss);
+    buffer_printf(out, " for them were used up, or there was no memory; %s", budget->loss);
 }

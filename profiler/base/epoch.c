@@ -17,6 +17,14 @@ static struct lock holds_lock = LOCK_INIT; // guards the next two
 static struct epoch_hold *holds;
 static uint32_t forks; // holds of before the last one are in no list
 
+// Never below 0, where it would stay for ever: a signal's handler may fork between the thread's own
+// count and this one, and the child goes on from there.
+static void take_off(unsigned parity, uint64_t sections)
+{
+    if (atomic_fetch_sub(&inside[parity], sections) < sections)
+        atomic_store(&inside[parity], 0);
+}
+
 // All is sequentially consistent: a section that reads an old epoch is counted before who advances
 // looks at the count, and one that reads the new one also sees what was taken out before.
 uint64_t epoch_enter(void)
@@ -28,14 +36,23 @@ uint64_t epoch_enter(void)
             own[epoch & 1]++;
             return epoch;
         }
-        atomic_fetch_sub(&inside[epoch & 1], 1);
+        take_off(epoch & 1, 1);
     }
 }
 
 void epoch_leave(uint64_t entered)
 {
     own[entered & 1]--;
-    atomic_fetch_sub(&inside[entered & 1], 1);
+    take_off(entered & 1, 1);
+}
+
+void epoch_thread_ends(void)
+{
+    for (unsigned parity = 0; parity < 2; parity++) {
+        uint64_t left = own[parity];
+        own[parity] = 0;
+        take_off(parity, left);
+    }
 }
 
 void epoch_hold(struct epoch_hold *hold)

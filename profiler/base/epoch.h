@@ -20,6 +20,9 @@
 uint64_t epoch_enter(void);
 void epoch_leave(uint64_t entered);
 
+// The calling thread ends: sections that it left by a handler's longjmp are over.
+void epoch_thread_ends(void);
+
 // One that may last for hours: it keeps what was there when it began, and no more. Under a lock of
 // taskprof's own: not for the application's threads. Zeroed at first; release ignores one that is
 // not held.
@@ -35,7 +38,8 @@ void epoch_release(struct epoch_hold *hold);
 // A ticket for what the caller has taken out before. Any thread.
 uint64_t epoch_retire(void);
 
-// Whether everybody is gone who began before the ticket was drawn. Never waits: asked again later.
+// Whether everybody is gone who began before the ticket was drawn. Does not wait for that: asked
+// again later.
 bool epoch_passed(uint64_t ticket);
 
 // The same of sections alone: who has a hold stores nothing.

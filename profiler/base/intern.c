@@ -1,5 +1,6 @@
 #include "profiler/base/intern.h"
 
+#include "profiler/base/clock.h"
 #include "profiler/base/epoch.h"
 #include "profiler/base/hash.h"
 #include "profiler/base/memory.h"
@@ -14,6 +15,9 @@ struct entry {
     uint32_t id; // its own: what is no id is told by it
 };
 
+// Of a turn that may gain nothing, to the next one.
+static const uint64_t FUTILE_PAUSE_NS = 60 * 1000000000ull;
+
 // Ids 0 and 1 mean something else; the highest bit is the generation.
 enum { UNIT = 8, FIRST_UNIT = 2, GENERATION_SHIFT = 31 };
 
@@ -25,7 +29,9 @@ static struct intern_generation *generation_of(const struct intern *table, uint3
 static struct entry *entry_at(const struct intern_generation *generation, uint32_t id)
 {
     uint64_t offset = (uint64_t)(id << 1 >> 1) * UNIT;
-    if (offset / INTERN_CHUNK_BYTES >= INTERN_CHUNKS)
+    // What is no id may be behind the end, or so near to a chunk's that no header fits.
+    if (offset / INTERN_CHUNK_BYTES >= INTERN_CHUNKS ||
+        offset % INTERN_CHUNK_BYTES > INTERN_CHUNK_BYTES - sizeof(struct entry))
         return NULL;
     // Acquire: pairs with chunk_ensure's release, so that the chunk is seen mapped.
     char *chunk = atomic_load_explicit(&generation->chunks[offset / INTERN_CHUNK_BYTES],
@@ -213,12 +219,17 @@ bool intern_is_due(struct intern *table)
     size_t moved = atomic_load_explicit(&table->moved, memory_order_relaxed);
     size_t room = moved < limit ? limit - moved : 0;
     size_t fresh = intern_bytes(table) > moved ? intern_bytes(table) - moved : 0;
-    // Where nearly all is in use, a turn gains nothing and costs a walk over all tasks.
-    return room >= limit / 8 && fresh >= room / 4 * 3;
+    if (room >= limit / 8)
+        return fresh >= room / 4 * 3;
+    return atomic_load_explicit(&table->budget.left_out, memory_order_relaxed) !=
+               table->turned_away &&
+           clock_coarse_ns() - table->turned_ns >= FUTILE_PAUSE_NS;
 }
 
 void intern_turn(struct intern *table)
 {
+    table->turned_ns = clock_coarse_ns();
+    table->turned_away = atomic_load_explicit(&table->budget.left_out, memory_order_relaxed);
     table->old = INTERN_TURNED;
     atomic_store_explicit(&table->moved, 0, memory_order_relaxed);
     // Release: pairs with the acquire in intern. The fork's child that sees the one without the
@@ -232,17 +243,22 @@ bool intern_may_renew(const struct intern *table)
     return table->old == INTERN_TURNED && epoch_sections_passed(table->ticket);
 }
 
+uint32_t intern_move(struct intern *table, const void *bytes, size_t length)
+{
+    size_t added = 0;
+    uint32_t id = add(table, bytes, length, &added);
+    if (added)
+        atomic_fetch_add_explicit(&table->moved, added, memory_order_relaxed);
+    return id;
+}
+
 uint32_t intern_renew(struct intern *table, uint32_t id)
 {
     if (id <= INTERN_FULL || id >> GENERATION_SHIFT == young_of(table))
         return id;
     size_t length;
-    size_t added = 0;
     const void *bytes = intern_get(table, id, &length);
-    uint32_t renewed = bytes ? add(table, bytes, length, &added) : INTERN_NONE;
-    if (added)
-        atomic_fetch_add_explicit(&table->moved, added, memory_order_relaxed);
-    return renewed;
+    return bytes ? intern_move(table, bytes, length) : INTERN_NONE;
 }
 
 void intern_retire(struct intern *table)
@@ -255,4 +271,10 @@ void intern_start_anew(struct intern *table)
 {
     intern_turn(table);
     intern_retire(table);
+}
+
+void intern_after_fork(struct intern *table)
+{
+    if (table->old == INTERN_TURNED)
+        intern_retire(table);
 }

@@ -47,7 +47,9 @@ struct intern {
     _Atomic size_t moved;   // bytes of the young one that came by intern_renew
     // The owner's, under a lock of his:
     enum intern_old old;
-    uint64_t ticket; // epoch_passed: of the turn, then of the retirement
+    uint64_t ticket;      // epoch_passed: of the turn, then of the retirement
+    uint64_t turned_ns;   // CLOCK_MONOTONIC_COARSE, the last turn
+    uint64_t turned_away; // what had been left out then
 };
 
 #define INTERN_INIT(what_, loss_, limit_)           \
@@ -69,7 +71,8 @@ size_t intern_bytes(const struct intern *table);
 
 // Gives the old generation back if it has retired and nobody looks at it any more. Then whether it
 // is time for a new one: there is no old one, and most of the room is used up by what came since
-// the last turn.
+// the last turn. Where nearly all of it was in use then, a turn may gain nothing: there is one a
+// minute as long as something is left out, for what was in use may be so no longer.
 bool intern_is_due(struct intern *table);
 
 // Turns. Only without an old generation.
@@ -87,6 +90,13 @@ uint32_t intern_renew(struct intern *table, uint32_t id);
 // section or had a hold before.
 void intern_retire(struct intern *table);
 
+// The id of bytes that stand for those of an old id, in the young generation: as intern, and
+// counted as what intern_renew moves. Any thread.
+uint32_t intern_move(struct intern *table, const void *bytes, size_t length);
+
 // Both at once, where nothing of the old generation is to be kept: for a table that its owner fills
 // anew.
 void intern_start_anew(struct intern *table);
+
+// In the child of a fork: such a start that was under way is done.
+void intern_after_fork(struct intern *table);

@@ -85,7 +85,8 @@ void inquiry_forget(void)
 
 static void ask(const struct inquiry *inquiry)
 {
-    if (state.asked - state.taken == QUESTIONS_MAX) {
+    uint64_t open = state.asked - state.taken;
+    if (open == QUESTIONS_MAX || (open + 1) * sizeof(*inquiry) > inquiry_budget.limit) {
         budget_leave_out(&inquiry_budget);
         return;
     }

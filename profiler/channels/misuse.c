@@ -31,6 +31,15 @@ const char *misuse_text(enum misuse_kind kind)
     return (unsigned)kind < MISUSE_KINDS ? texts[kind] : "unknown";
 }
 
+// The kept lock is held.
+static void renew(void)
+{
+    for (unsigned i = 0; i < MISUSES_KEPT; i++) {
+        kept[i].misuse.stack = intern_renew(&stack_table, kept[i].misuse.stack);
+        kept[i].misuse.earlier = intern_renew(&stack_table, kept[i].misuse.earlier);
+    }
+}
+
 static bool same_places(const struct kept *place, const struct misuse *misuse)
 {
     return place->order && place->misuse.kind == misuse->kind &&
@@ -61,8 +70,8 @@ void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, st
         .task = taskprof_task_id(task_current()),
         .times = 1,
         .at_ns = clock_realtime_ns(),
-        .stack = stack,
-        // What the channel had may be of an old generation by now.
+        // Of the same generation as those that are kept, to be compared.
+        .stack = intern_renew(&stack_table, stack),
         .earlier = intern_renew(&stack_table, earlier),
     };
     misuse.first_ns = misuse.at_ns;
@@ -70,6 +79,7 @@ void misuse_record(enum misuse_kind kind, uint64_t channel, const char *name, st
         memcpy(misuse.name, name, strnlen(name, sizeof(misuse.name) - 1));
     lock_acquire(&kept_lock);
     counts[kind]++;
+    renew();
     struct kept *place = place_of(&misuse);
     if (same_places(place, &misuse)) {
         misuse.first_ns = place->misuse.first_ns;
@@ -101,10 +111,7 @@ void misuse_read(struct misuses *ret)
 void misuse_renew(void)
 {
     lock_acquire(&kept_lock);
-    for (unsigned i = 0; i < MISUSES_KEPT; i++) {
-        kept[i].misuse.stack = intern_renew(&stack_table, kept[i].misuse.stack);
-        kept[i].misuse.earlier = intern_renew(&stack_table, kept[i].misuse.earlier);
-    }
+    renew();
     lock_release(&kept_lock);
 }
 

@@ -55,8 +55,9 @@ uint32_t channel_class_renew(uint32_t class_id)
     struct channel_class class = *old;
     // It may have been made just after the turn, of a stack from before.
     class.creation = intern_renew(&stack_table, class.creation);
-    return class.creation == old->creation ? intern_renew(&channel_class_table, class_id)
-                                           : intern(&channel_class_table, &class, sizeof(class));
+    return class.creation == old->creation
+               ? intern_renew(&channel_class_table, class_id)
+               : intern_move(&channel_class_table, &class, sizeof(class));
 }
 
 void channels_renew(void)

@@ -1,5 +1,6 @@
 #include "profiler/described/binaries.h"
 
+#include "profiler/base/epoch.h"
 #include "profiler/channels/inquiry.h"
 #include "profiler/symbols/elf_find.h"
 #include "profiler/unwind/picture.h"
@@ -73,13 +74,16 @@ size_t binaries_refresh(void)
     struct arena arena = {0};
     struct mapping *mappings;
     unsigned main_mapping = 0;
+    struct epoch_hold hold = {0};
     maps_refresh(); // where /proc is hidden, the old picture has to do
+    epoch_hold(&hold);
     int count = maps_list(&arena, &mappings, &main_mapping);
     // The program first: most types are its own.
     if (count > 0)
         add_module(&mappings[main_mapping]);
     for (int i = 0; i < count; i++)
         add_module(&mappings[i]);
+    epoch_release(&hold);
     arena_release(&arena);
     return binary_count;
 }
@@ -89,7 +93,7 @@ struct binary *binaries_at(size_t index)
     return index < binary_count ? &binaries[index] : NULL;
 }
 
-struct binary *binaries_of_code(uintptr_t address)
+static struct binary *find_code(uintptr_t address)
 {
     struct mapping mapping;
     if (!maps_find(address, &mapping))
@@ -102,6 +106,15 @@ struct binary *binaries_of_code(uintptr_t address)
             add_module(&mapping);
     }
     return NULL;
+}
+
+struct binary *binaries_of_code(uintptr_t address)
+{
+    struct epoch_hold hold = {0};
+    epoch_hold(&hold);
+    struct binary *binary = find_code(address);
+    epoch_release(&hold);
+    return binary;
 }
 
 struct binary *binaries_of_data(uintptr_t address)

@@ -154,17 +154,33 @@ static void publish(const struct described_file *types)
     problems_reading(false);
 }
 
-static void answer(struct described_file *types, const struct inquiry *inquiry)
+// The next question, and what is told about it without libdw. false: there is none.
+static bool take(struct question *ret, enum evidence_result *ret_result,
+                 struct evidence *ret_evidence)
 {
-    struct evidence evidence = {0};
+    struct epoch_hold hold = {0};
+    epoch_hold(&hold); // on its stack, before it is taken
+    bool any = inquiry_next(&ret->inquiry);
+    if (any) {
+        const struct stack *stack = stack_get(ret->inquiry.stack);
+        ret->depth = stack->depth < EVIDENCE_FRAMES ? stack->depth : EVIDENCE_FRAMES;
+        memcpy(ret->frames, stack->frames, ret->depth * sizeof(stack->frames[0]));
+        *ret_result = glib_find(&ret->inquiry, ret_evidence);
+    }
+    epoch_release(&hold);
+    return any;
+}
+
+static void answer(struct described_file *types, const struct question *question,
+                   enum evidence_result result, struct evidence *evidence)
+{
     struct inquiry_answer answer = {0};
-    enum evidence_result result = glib_find(inquiry, &evidence);
     if (result == EVIDENCE_NO && types->count)
-        result = evidence_find(types, inquiry, &evidence);
-    bool yes = result == EVIDENCE_YES && instances_get(evidence.layout, evidence.base,
+        result = evidence_find(types, question, evidence);
+    bool yes = result == EVIDENCE_YES && instances_get(evidence->layout, evidence->base,
                                                        &answer.channel_slot, &answer.channel_id);
-    answer.side = evidence.side;
-    inquiry_settle(inquiry, yes ? &answer : NULL, result == EVIDENCE_LATER);
+    answer.side = evidence->side;
+    inquiry_settle(&question->inquiry, yes ? &answer : NULL, result == EVIDENCE_LATER);
 }
 
 // Code may have been loaded since the last time, or unloaded.
@@ -178,29 +194,28 @@ static void look_at_maps(void)
 static void *run(void *argument)
 {
     struct described_file *types = argument;
-    struct inquiry inquiry;
     // As the thread that reads DWARF: no application's processor, and none of its numbers.
     own_thread_be_modest();
     own_fd_separate();
-    struct epoch_hold hold = {0};
-    epoch_hold(&hold);
     learn(types);
-    epoch_release(&hold);
     publish(types);
     for (;;) {
         uint32_t turn = inquiry_turn();
         // Acquire: pairs with described_stop, which changes the turn after this.
         if (atomic_load_explicit(&stopping, memory_order_acquire))
             break;
-        // On the stacks that inquiries are about, before one is taken.
-        epoch_hold(&hold);
-        bool any = inquiry_next(&inquiry);
-        if (any)
-            look_at_maps();
-        for (; any && !atomic_load_explicit(&stopping, memory_order_acquire);
-             any = inquiry_next(&inquiry))
-            answer(types, &inquiry);
-        epoch_release(&hold);
+        struct question question;
+        enum evidence_result result;
+        struct evidence evidence = {0};
+        bool looked = false;
+        while (!atomic_load_explicit(&stopping, memory_order_acquire) &&
+               take(&question, &result, &evidence)) {
+            if (!looked)
+                look_at_maps();
+            looked = true;
+            answer(types, &question, result, &evidence);
+            evidence = (struct evidence){0};
+        }
         publish(types);
         inquiry_sleep(turn);
     }

@@ -7,8 +7,7 @@
 #include <string.h>
 
 enum {
-    FRAMES_MAX = 12, // looked at, of code without DWARF too (the C library, wrappers) …
-    KNOWN_MAX = 5,   // … and of code with DWARF
+    KNOWN_MAX = 5, // frames of code with DWARF that are looked at
 };
 
 // What a type has at the place of the object that is waited on.
@@ -140,12 +139,11 @@ struct view {
     const struct code *code[KNOWN_MAX];
 };
 
-static void look(struct described_file *file, stack_id id, struct view *ret)
+static void look(struct described_file *file, const struct question *question, struct view *ret)
 {
-    const struct stack *stack = stack_get(id);
     ret->count = 0;
-    for (uint32_t i = 0; i < stack->depth && i < FRAMES_MAX && ret->count < KNOWN_MAX; i++) {
-        const struct code *code = code_at(file, stack->frames[i] - 1);
+    for (unsigned i = 0; i < question->depth && ret->count < KNOWN_MAX; i++) {
+        const struct code *code = code_at(file, question->frames[i] - 1);
         if (code && code->has_function)
             ret->code[ret->count++] = code;
     }
@@ -154,6 +152,7 @@ static void look(struct described_file *file, stack_id id, struct view *ret)
 struct search {
     struct described_file *file;
     const struct inquiry *inquiry;
+    const struct question *question;
     struct view view;
     struct held held;
     bool has_held;
@@ -256,7 +255,7 @@ static enum evidence_result search_static(struct search *search, struct binary *
 
 static enum evidence_result search_stack(struct search *search)
 {
-    look(search->file, search->inquiry->stack, &search->view);
+    look(search->file, search->question, &search->view);
     for (unsigned frame = 0; frame < search->view.count; frame++) {
         uint64_t described = search->view.code[frame]->described;
         for (uint32_t i = 0; i < search->file->count; i++) {
@@ -271,13 +270,13 @@ static enum evidence_result search_stack(struct search *search)
     return search->later ? EVIDENCE_LATER : EVIDENCE_NO;
 }
 
-enum evidence_result evidence_find(struct described_file *file, const struct inquiry *inquiry,
+enum evidence_result evidence_find(struct described_file *file, const struct question *question,
                                    struct evidence *ret)
 {
     code_trim();
     static struct search search; // too large for some stacks; there is one types thread
-    search = (struct search){.file = file, .inquiry = inquiry};
-    struct binary *binary = binaries_of_data(inquiry->object);
+    search = (struct search){.file = file, .inquiry = &question->inquiry, .question = question};
+    struct binary *binary = binaries_of_data(question->inquiry.object);
     enum evidence_result result = binary ? search_static(&search, binary) : search_stack(&search);
     if (result == EVIDENCE_YES)
         *ret = search.evidence;

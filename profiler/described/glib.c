@@ -1,5 +1,6 @@
 #include "profiler/described/glib.h"
 
+#include "profiler/base/epoch.h"
 #include "profiler/base/safe_read.h"
 #include "profiler/described/held.h"
 #include "profiler/symbols/symbol_modules.h"
@@ -35,10 +36,13 @@ bool glib_is_loaded(void)
     struct mapping *mappings;
     unsigned main_mapping;
     bool found = false;
+    struct epoch_hold hold = {0};
     maps_refresh();
+    epoch_hold(&hold);
     int count = maps_list(&arena, &mappings, &main_mapping);
     for (int i = 0; i < count; i++)
         found |= is_glib(&mappings[i]);
+    epoch_release(&hold);
     arena_release(&arena);
     return found;
 }

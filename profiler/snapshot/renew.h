@@ -8,7 +8,12 @@
 #pragma once
 
 struct collector;
+struct snapshot;
 
 // Before a snapshot, under the collector's lock: begins a new generation if it is time, renews what
 // refers to the old one, and gives that back when nobody looks at it any more.
 void renew_generations(struct collector *collector);
+
+// For snapshot_align: gives the snapshot's groups young ids; those for which there is no room keep
+// theirs. Under the collector's lock.
+void renew_groups(struct snapshot *snapshot);

@@ -136,6 +136,15 @@ int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret)
     return result;
 }
 
+void snapshot_align(struct snapshot *one, struct snapshot *other)
+{
+    // So that nothing turns between the two.
+    lock_acquire(&collector_lock);
+    renew_groups(one);
+    renew_groups(other);
+    lock_release(&collector_lock);
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
     if (!snapshot)

@@ -193,9 +193,10 @@ enum snapshot_flags {
 // No malloc, no signal, no lock that the application or the loader could hold.
 int snapshot_take(unsigned flags, uint64_t since_ns, struct snapshot **ret);
 
-// Gives stacks and classes of the snapshot's groups the ids that they have now: what is the same in
-// two snapshots then has the same id in both. The caller's alone, before an encoder sees it.
-void snapshot_renew(struct snapshot *snapshot);
+// Gives stacks and classes of the groups of two snapshots the ids that they have now: what is the
+// same in both then has the same id. For a comparison; the caller's alone, before an encoder sees
+// them.
+void snapshot_align(struct snapshot *one, struct snapshot *other);
 
 void snapshot_free(struct snapshot *snapshot); // NULL is ignored
 

@@ -1,7 +1,6 @@
 #include "profiler/symbols/dwarf_thread.h"
 
 #include "profiler/base/clock.h"
-#include "profiler/base/epoch.h"
 #include "profiler/base/own_fd.h"
 #include "profiler/symbols/dwarf_step.h"
 #include "profiler/symbols/symbol_draft.h"
@@ -73,10 +72,12 @@ static void answer(struct symbol_entry *entry, struct symbol_module *module, uin
     if (state == MODULE_DWARF_OPEN)
         symbol_cache_improve(entry, &draft);
     entry->final = state != MODULE_DWARF_UNKNOWN;
+    symbol_cache_used();
     // A stop may have let everybody go meanwhile, with later tickets; it does so under this lock.
     if (ticket > atomic_load_explicit(&queue.completed, memory_order_relaxed))
         atomic_store_explicit(&queue.completed, ticket, memory_order_release);
     lock_release(&symbol_cache_lock);
+    symbol_modules_unpin(module);
     dwarf_step();
 }
 
@@ -115,9 +116,6 @@ static void *run(void *unused)
     dwarf_step_then(after_step);
     for (;;) {
         uint32_t work = atomic_load_explicit(&queue.work, memory_order_acquire);
-        // Before an entry leaves the queue, which belongs to what a turn of the cache takes out.
-        struct epoch_hold hold = {0};
-        epoch_hold(&hold);
         if (atomic_exchange_explicit(&queue.nudged, false, memory_order_relaxed))
             when_nudged();
         lock_acquire(&symbol_cache_lock);
@@ -125,14 +123,17 @@ static void *run(void *unused)
         struct symbol_module *module = entry ? entry->module : NULL;
         uint64_t ticket = entry ? entry->ticket : 0;
         bool stop = queue.stopping;
-        if (!stop && entry)
+        if (!stop && entry) {
             queue.first = entry->next;
+            // No hold: this thread may get stuck in malloc. The module is pinned as long as it is
+            // in the queue, and now.
+            symbol_cache_use(entry);
+        }
         lock_release(&symbol_cache_lock);
         if (!stop && entry) {
             answer(entry, module, ticket);
             unannounced++;
         }
-        epoch_release(&hold);
         symbol_modules_close_retired();
         if (stop) {
             // Here, and not on the thread that stops: it calls free, which may be stuck.
@@ -192,7 +193,8 @@ static bool wait_until_left(uint32_t left)
 
 void dwarf_thread_forget(void)
 {
-    queue.first = NULL;
+    for (; queue.first; queue.first = queue.first->next)
+        symbol_modules_unpin(queue.first->module);
     atomic_store_explicit(&queue.completed, queue.asked, memory_order_release);
     announce(&queue.done);
 }
@@ -230,6 +232,7 @@ uint64_t dwarf_thread_ask(struct symbol_entry *entry, struct symbol_module *modu
 {
     if (entry->ticket > atomic_load_explicit(&queue.completed, memory_order_relaxed))
         return entry->ticket;
+    symbol_modules_pin(module);
     entry->ticket = ++queue.asked;
     entry->module = module;
     entry->next = NULL;

@@ -25,7 +25,9 @@ static struct generation cache; // the young one
 static struct generation last;  // waits for its ticket
 static bool has_last;
 static uint64_t ticket;
-static _Atomic uint32_t number; // of the young one; relaxed: what it says is checked under the lock
+static bool last_in_use;        // by who works on an entry
+static bool in_use;             // the same of the young one
+static _Atomic uint32_t number; // of the young one; written under the lock
 
 static const struct symbol_frame unknown_frame = {.function = "", .file = ""};
 const struct symbol symbol_cache_unknown = {.count = 1, .frames = &unknown_frame};
@@ -37,7 +39,8 @@ static size_t bucket_of(uintptr_t address, uint64_t identity)
 
 uint32_t symbol_cache_generation(void)
 {
-    return atomic_load_explicit(&number, memory_order_relaxed);
+    // Acquire: pairs with the release in symbol_cache_turn.
+    return atomic_load_explicit(&number, memory_order_acquire);
 }
 
 static void give_back(struct generation *generation)
@@ -55,7 +58,7 @@ static bool is_full(void)
 
 bool symbol_cache_is_due(void)
 {
-    if (has_last && epoch_passed(ticket)) {
+    if (has_last && !last_in_use && epoch_passed(ticket)) {
         has_last = false;
         give_back(&last);
     }
@@ -64,12 +67,26 @@ bool symbol_cache_is_due(void)
     return !has_last && !symbol_text_has_old() && (texts_are_due || is_full());
 }
 
+void symbol_cache_use(const struct symbol_entry *entry)
+{
+    if (entry->generation == symbol_cache_generation())
+        in_use = true;
+}
+
+void symbol_cache_used(void)
+{
+    in_use = last_in_use = false;
+}
+
 void symbol_cache_turn(void)
 {
     last = cache;
+    last_in_use = in_use;
+    in_use = false;
     cache = (struct generation){0};
-    atomic_fetch_add_explicit(&number, 1, memory_order_relaxed);
     symbol_text_start_anew();
+    // Release: whoever reads the new number keeps strings in the new generation.
+    atomic_fetch_add_explicit(&number, 1, memory_order_release);
     ticket = epoch_retire();
     has_last = true;
 }
@@ -165,7 +182,9 @@ void symbol_cache_after_fork(void)
     if (!lock_try(&symbol_cache_lock)) {
         cache = last = (struct generation){0};
         has_last = false;
+        intern_after_fork(&symbol_text_table);
         atomic_fetch_add_explicit(&number, 1, memory_order_relaxed);
     }
+    in_use = last_in_use = false;
     lock_reset(&symbol_cache_lock);
 }

@@ -34,7 +34,7 @@ uint64_t symbol_modules_identity(const struct mapping *mapping)
     return hash_mix(file_hash(mapping), mapping->start);
 }
 
-static bool has_image(const struct mapping *mapping)
+bool symbol_modules_has_image(const struct mapping *mapping)
 {
     return mapping->inode || strcmp(mapping->path, "[vdso]") == 0;
 }
@@ -85,7 +85,10 @@ static void give_back(void)
         // It may have been opened since.
         if (is_open(module))
             atomic_store_explicit(&any_to_close, true, memory_order_relaxed);
-        if (is_open(module) || !epoch_passed(module->ticket)) {
+        // In this order: who could have pinned it has gone with the ticket. Acquire: pairs with the
+        // release of who has answered, and may have opened it.
+        if (!epoch_passed(module->ticket) ||
+            atomic_load_explicit(&module->pins, memory_order_acquire) || is_open(module)) {
             link = &module->next;
             continue;
         }
@@ -120,7 +123,7 @@ static struct symbol_module *load(const struct mapping *mapping, uint64_t key)
 
 struct symbol_module *symbol_modules_get(const struct mapping *mapping)
 {
-    if (!has_image(mapping))
+    if (!symbol_modules_has_image(mapping))
         return NULL;
     uint64_t key = key_of(mapping);
     lock_acquire(&modules_lock);

@@ -19,6 +19,9 @@ enum module_dwarf {
 
 struct symbol_module {
     struct symbol_module *next;
+    // Questions about it that the DWARF thread has not answered, and its own: such a module stays.
+    // Counted up by who has a hold, or has counted already.
+    _Atomic uint32_t pins;
     uint64_t key;
     uint64_t ticket;          // of one that has retired
     size_t bytes;             // mapped for it and its names
@@ -30,6 +33,9 @@ struct symbol_module {
     struct dwarf_lines *lines; // the DWARF thread's; with MODULE_DWARF_OPEN
 };
 
+// Whether a mapping has an image that symbols could be read from.
+bool symbol_modules_has_image(const struct mapping *mapping);
+
 // The module of a mapping, its names loaded. NULL when it has no file, nor is the vdso, or when
 // there is no memory, or no room in the budget. Any thread that has a hold (base/epoch.h): a module
 // is given back when its file is not mapped any more, and nobody can look at it.
@@ -37,6 +43,18 @@ struct symbol_module *symbol_modules_get(const struct mapping *mapping);
 
 // Where the mapped code, of which this is a piece, is: what a cached name must not outlive.
 uint64_t symbol_modules_identity(const struct mapping *mapping);
+
+// As above: `pins`.
+static inline void symbol_modules_pin(struct symbol_module *module)
+{
+    atomic_fetch_add_explicit(&module->pins, 1, memory_order_relaxed);
+}
+
+static inline void symbol_modules_unpin(struct symbol_module *module)
+{
+    // Release: pairs with symbol_modules.c, which then gives it back.
+    atomic_fetch_sub_explicit(&module->pins, 1, memory_order_release);
+}
 
 // Closes the DWARF of modules whose files are not mapped any more. On the DWARF thread, while it is
 // at work on none.

@@ -89,12 +89,15 @@ static const struct symbol *look_up(struct finder *finder, uintptr_t address, ui
     lock_release(&symbol_cache_lock);
     if (final)
         return symbol;
+    struct symbol_module *module = module_of(finder);
+    // There was no room for the module: that is no knowledge to keep.
+    if (!module && finder->mapping.limit && symbol_modules_has_image(&finder->mapping))
+        return symbol ? symbol : &symbol_cache_unknown;
     if (!entry)
         entry = add_named(finder, address);
     if (!entry)
         return &symbol_cache_unknown;
 
-    struct symbol_module *module = module_of(finder);
     bool no_dwarf =
         !module || atomic_load_explicit(&module->dwarf, memory_order_acquire) == MODULE_DWARF_NONE;
     lock_acquire(&symbol_cache_lock);
@@ -114,16 +117,24 @@ static const struct symbol *look_up(struct finder *finder, uintptr_t address, ui
 int symbols_resolve(const uintptr_t *addresses, size_t count, const struct symbol **ret)
 {
     int saved = errno;
-    struct finder finder = {0};
-    uint64_t ticket = 0;
     int result = 0;
+    uint32_t generation;
     fork_child_hook(symbols_after_fork);
-    for (size_t i = 0; i < count; i++)
-        ret[i] = look_up(&finder, addresses[i], &ticket);
-    if (ticket) {
-        result = dwarf_thread_wait(ticket);
+    // What was asked is forgotten when the cache turns meanwhile: then again. Not for ever, for
+    // there may be more addresses than there is room.
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct finder finder = {0};
+        uint64_t ticket = 0;
+        generation = symbol_cache_generation();
         for (size_t i = 0; i < count; i++)
-            ret[i] = look_up(&finder, addresses[i], NULL);
+            ret[i] = look_up(&finder, addresses[i], &ticket);
+        if (ticket) {
+            result = dwarf_thread_wait(ticket);
+            for (size_t i = 0; i < count; i++)
+                ret[i] = look_up(&finder, addresses[i], NULL);
+        }
+        if (symbol_cache_generation() == generation)
+            break;
     }
     errno = saved;
     return result;

@@ -4,16 +4,15 @@
 // malloc. Files, lines and inlined frames come from DWARF through libdw, on a thread of its own
 // that symbols_resolve waits for only as long as it makes progress: a process whose malloc is stuck
 // for ever still gets names. Results are kept: an address is looked up once.
+//
+// What they are kept in has a budget, and makes room for others (symbol_cache.h). So symbols and
+// their strings are valid as long as the hold (base/epoch.h) in which they were got; a snapshot has
+// one.
 
 #pragma once
 
 #include "profiler/base/memory.h"
 #include "profiler/unwind/maps.h"
-
-//
-// What they are kept in has a budget, and makes room for others (symbol_cache.h). So symbols and
-// their strings are valid as long as the section or the hold (base/epoch.h) in which they were got;
-// a snapshot has one.
 
 // One frame at an address. Strings are valid UTF-8, never NULL; "" when not known.
 struct symbol_frame {

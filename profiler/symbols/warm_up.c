@@ -1,6 +1,7 @@
 #include "profiler/symbols/warm_up.h"
 
 #include "profiler/arch/capture.h"
+#include "profiler/base/epoch.h"
 #include "profiler/base/safe_read.h"
 #include "profiler/symbols/dwarf_sections.h"
 #include "profiler/symbols/dwarf_thread.h"
@@ -86,12 +87,33 @@ static bool is_light(const struct mapping *mapping)
     return light;
 }
 
-// Opens the module even if the addresses are known: in the child of a fork they mostly are.
-static bool open_light(const struct mapping *mapping)
+// The module of code, if it is light, pinned; NULL: it is not. *ret_mapping is where the code lies,
+// without its path.
+static struct symbol_module *pin_light(uintptr_t place, struct mapping *ret_mapping)
 {
-    struct symbol_module *module = is_light(mapping) ? symbol_modules_get(mapping) : NULL;
+    struct epoch_hold hold = {0};
+    struct symbol_module *module = NULL;
+    epoch_hold(&hold);
+    if (!maps_find(place, ret_mapping))
+        *ret_mapping = (struct mapping){0};
+    else if (is_light(ret_mapping))
+        module = symbol_modules_get(ret_mapping);
     if (module)
+        symbol_modules_pin(module);
+    epoch_release(&hold);
+    ret_mapping->path = "";
+    return module;
+}
+
+// Opens the module even if the addresses are known: in the child of a fork they mostly are.
+static bool open_light(uintptr_t place, struct mapping *ret_mapping)
+{
+    struct symbol_module *module = pin_light(place, ret_mapping);
+    if (module) {
+        // Without a hold, for libdw may get stuck in malloc.
         dwarf_thread_open(module);
+        symbol_modules_unpin(module);
+    }
     return module != NULL;
 }
 
@@ -101,13 +123,13 @@ static void ask(const uintptr_t *addresses, size_t count)
     bool light = false;
     for (size_t i = 0; i < count && dwarf_thread_runs(); i++) {
         uintptr_t place = addresses[i] - 1;
-        if (place < mapping.start || place >= mapping.limit) {
-            if (!maps_find(place, &mapping))
-                continue;
-            light = open_light(&mapping);
-        }
+        if (place < mapping.start || place >= mapping.limit)
+            light = open_light(place, &mapping);
+        struct epoch_hold hold = {0};
+        epoch_hold(&hold);
         if (light)
             symbols_ask(&addresses[i], 1);
+        epoch_release(&hold);
     }
 }
 
@@ -117,7 +139,11 @@ static void ask_for_stack(const struct stack_copy *copy)
         .low = copy->regs.sp, .high = copy->regs.sp + copy->length, .copy = copy->bytes};
     uintptr_t frames[FRAMES_MAX];
     unsigned end;
-    ask(frames, unwind(&copy->regs, UNWIND_ALL_KNOWN, false, &view, frames, FRAMES_MAX, &end));
+    struct epoch_hold hold = {0};
+    epoch_hold(&hold);
+    unsigned depth = unwind(&copy->regs, UNWIND_ALL_KNOWN, false, &view, frames, FRAMES_MAX, &end);
+    epoch_release(&hold);
+    ask(frames, depth);
 }
 
 void warm_up_run(void)

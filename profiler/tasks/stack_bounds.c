@@ -33,22 +33,28 @@ uintptr_t stack_bounds_thread_high(void)
     return self == first ? first_high() : self;
 }
 
-enum { PAGE = SPARE_PAGE, STEP = 16 };
+// Pages that are asked about with one system call, and how often, at the most: a stack may lie at
+// the top of a terabyte that an application has reserved.
+enum { PAGE = SPARE_PAGE, STEP = 16, STEPS_MOST = 4096 };
+
+enum pages { PAGES_THERE, PAGES_GONE, PAGES_NOT_TOLD };
 
 // Whether the first thread's stack has all these pages. Below it nothing is mapped, and the kernel
 // keeps it so: a guard of unreadable pages, as other threads have, need not be told apart. To read
 // there would make some kernels grow the stack, and others warn.
-static bool are_mapped(uintptr_t page, unsigned count)
+static enum pages are_mapped(uintptr_t page, unsigned count)
 {
     unsigned char pages[STEP];
     int saved = errno;
-    bool mapped = syscall(SYS_mincore, page, (size_t)count * PAGE, pages) == 0 || errno != ENOMEM;
+    enum pages result = PAGES_THERE;
+    if (syscall(SYS_mincore, page, (size_t)count * PAGE, pages) != 0)
+        result = errno == ENOMEM ? PAGES_GONE : PAGES_NOT_TOLD;
     errno = saved;
-    return mapped;
+    return result;
 }
 
-// Whether all these pages can be read, as far as a sandbox lets that be told.
-static bool are_readable(uintptr_t page, unsigned count)
+// Whether all these pages can be read.
+static enum pages are_readable(uintptr_t page, unsigned count)
 {
     char byte;
     struct safe_read_part parts[STEP] = {0};
@@ -56,11 +62,14 @@ static bool are_readable(uintptr_t page, unsigned count)
         parts[i] = (struct safe_read_part){page + (size_t)i * PAGE, &byte, 1};
     ssize_t got = safe_read_parts(parts, count);
     if (got >= 0 || got == -EFAULT)
-        return got == (ssize_t)count;
-    for (unsigned i = 0; i < count; i++)
-        if (safe_read(parts[i].address, &byte, 1) == -EFAULT)
-            return false;
-    return true;
+        return got == (ssize_t)count ? PAGES_THERE : PAGES_GONE;
+    // By other means, one by one.
+    for (unsigned i = 0; i < count; i++) {
+        got = safe_read(parts[i].address, &byte, 1);
+        if (got != 1)
+            return got == -EFAULT ? PAGES_GONE : PAGES_NOT_TOLD;
+    }
+    return PAGES_THERE;
 }
 
 // Not by pthread_getattr_np, which calls malloc: who parks may be within it. And not from
@@ -78,13 +87,15 @@ static struct stack_bounds own_bounds(struct taskprof_task *task, uintptr_t sp)
     own.low = atomic_load_explicit(&task->thread.stack_low, memory_order_relaxed);
     if (!own.low)
         own.low = (own.high + PAGE - 1) & -(uintptr_t)PAGE;
-    while (sp < own.low && sp < own.high) {
-        uintptr_t pages = (own.low - 1) / PAGE - sp / PAGE + 1;
-        unsigned count = pages < STEP ? (unsigned)pages : STEP;
+    for (unsigned step = 0; sp < own.low && sp < own.high && step < STEPS_MOST; step++) {
+        uintptr_t left = (own.low - 1) / PAGE - sp / PAGE + 1;
+        unsigned count = left < STEP ? (unsigned)left : STEP;
         uintptr_t next = own.low - (size_t)count * PAGE;
-        if (first ? !are_mapped(next, count) : !are_readable(next, count))
+        enum pages pages = first ? are_mapped(next, count) : are_readable(next, count);
+        if (pages == PAGES_GONE)
             break;
-        own.low = next;
+        // Page 0 is nobody's, so this is no address that was looked at.
+        own.low = pages == PAGES_THERE ? next : 1;
     }
     atomic_store_explicit(&task->thread.stack_low, own.low, memory_order_relaxed);
     return own;

@@ -139,7 +139,8 @@ int task_end(struct taskprof_task *task);
 
 // The stack of the caller (see arch_capture), for "created at" and the like; interned. A section of
 // base/epoch.h has begun then, for the caller to leave when he has stored the id where the
-// collector renews it; in it nothing blocks, and nobody else's code runs.
+// collector renews it; in it nobody else's code runs, and nothing is waited for but locks of
+// taskprof's own.
 stack_id task_stack_here(const struct arch_regs *regs, uint64_t *ret_section);
 
 // Reads a name whole into a NUL-terminated string.

@@ -47,6 +47,7 @@ static void thread_exits(void *task)
     atomic_signal_fence(memory_order_seq_cst);
     thread_self.current = NULL;
     task_end(task);
+    epoch_thread_ends();
 }
 
 // The calling thread takes `task` for its own. A signal's handler that parks may have come first,

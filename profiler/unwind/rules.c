@@ -216,17 +216,20 @@ static bool planted(const struct cfi_sections *sections, uintptr_t pc)
            entry.start == pc + 1;
 }
 
-static void compile(const struct code_map *code, uintptr_t pc, struct rule *ret)
+// false: there is a rule, but no room for it, and it is not to be kept that there is none.
+static bool compile(const struct code_map *code, uintptr_t pc, struct rule *ret)
 {
     *ret = (struct rule){.flags = RULE_POINTER};
     const struct cfi_sections *sections = module_sections(code);
     if (!sections)
-        return;
+        return true;
     int error = cfi_row_at(sections, pc, &scratch, &row);
     if (error == -ENOENT && planted(sections, pc))
         *ret = (struct rule){.flags = RULE_OUTERMOST};
-    else if (error || (!compact(&row, ret) && !keep_row(&row, ret)))
-        *ret = (struct rule){.flags = RULE_POINTER};
+    if (error || compact(&row, ret) || keep_row(&row, ret))
+        return true;
+    *ret = (struct rule){.flags = RULE_POINTER};
+    return false;
 }
 
 static struct entry *cache_ensure(void)
@@ -251,8 +254,8 @@ static bool compile_known(uintptr_t pc, struct rule *ret)
     }
     bool known = maps_code(pc, &code);
     if (known) {
-        compile(&code, pc, ret);
-        struct entry *entries = cache_ensure();
+        bool whole = compile(&code, pc, ret);
+        struct entry *entries = whole ? cache_ensure() : NULL;
         if (entries)
             entry_write(victim(entries, pc, generation), pc, generation, ret);
     }
@@ -298,5 +301,6 @@ int rules_find(uintptr_t pc, struct rule *ret)
 void rules_after_fork(void)
 {
     modules_after_fork();
+    intern_after_fork(&rules_rows);
     lock_reset(&compiling);
 }

@@ -103,8 +103,8 @@ new_coroutine() {
 @test "what had no room is told in every dump, and the next one finds room again" {
     program=crowded
     start
-    lost='missing: [0-9]+ stacks, the last of them [0-9.hmsu]+ ago: the 64 MiB for them were used up; '
-    names='missing: [0-9]+ channel names, the last of them [0-9.hmsu]+ ago: the 16 MiB for them were '
+    lost='missing: stacks: no room [0-9]+ times, the last time [0-9.hmsu]+ ago: the 64 MiB for them were used up, '
+    names='missing: channel names: no room [0-9]+ times, the last time [0-9.hmsu]+ ago: the 16 MiB for them '
     unlucky=$(new_coroutine 2)
     get 'goroutine?debug=2'
     grep -qE "^# $lost" "$body"

@@ -163,6 +163,15 @@ static void where_all_is_in_use_there_is_no_turn(void **state)
     assert_false(intern_is_due(small));
     assert_int_equal(intern_number(small, end), INTERN_FULL);
     assert_false(intern_is_due(small));
+    // But a minute later, for somebody may have ended meanwhile.
+    small->turned_ns -= 60 * 1000000000ull;
+    assert_true(intern_is_due(small));
+    intern_turn(small);
+    intern_retire(small);
+    assert_false(intern_is_due(small));
+    assert_true(intern_number(small, end) > INTERN_FULL);
+    small->turned_ns -= 60 * 1000000000ull; // and not without a need
+    assert_false(intern_is_due(small));
 }
 
 static void nothing_is_given_back_while_a_section_or_a_hold_of_before_lasts(void **state)
