@@ -2,9 +2,8 @@
 
 #include <stdatomic.h>
 
-// Relaxed: whoever reads them only compares them with what they were.
+// Relaxed: whoever reads it only compares it with what it was.
 static _Atomic uint64_t steps;
-static _Atomic uint64_t walks;
 
 static bool (*after_step)(void);
 
@@ -19,17 +18,7 @@ bool dwarf_step(void)
     return !after_step || after_step();
 }
 
-void dwarf_step_walk(void)
-{
-    atomic_fetch_add_explicit(&walks, 1, memory_order_relaxed);
-}
-
 uint64_t dwarf_step_progress(void)
 {
     return atomic_load_explicit(&steps, memory_order_relaxed);
-}
-
-uint64_t dwarf_step_walks(void)
-{
-    return atomic_load_explicit(&walks, memory_order_relaxed);
 }

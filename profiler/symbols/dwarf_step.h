@@ -10,12 +10,8 @@
 // give up, with -ECANCELED.
 bool dwarf_step(void);
 
-// Counts a walk over a compile unit's entries.
-void dwarf_step_walk(void);
-
-// What was counted, which only grows; any thread.
+// How many steps were counted: only grows. Any thread.
 uint64_t dwarf_step_progress(void);
-uint64_t dwarf_step_walks(void);
 
 // Called after each step, on the thread that takes it; false: dwarf_step says so. Set it before the
 // first step.

@@ -97,7 +97,6 @@ static void walk(struct dwarf_unit *unit)
         Dwarf_Die die;
         uint32_t scope;
     } levels[DEPTH_MAX];
-    dwarf_step_walk();
     unsigned depth = dwarf_child(&unit->die, &levels[0].die) == 0;
     levels[0].scope = ROOT;
     for (uint64_t entries = 0; depth && entries < unit->bytes; entries++) {

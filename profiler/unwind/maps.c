@@ -307,13 +307,6 @@ bool maps_line_of(uintptr_t address, struct proc_map *ret, bool *ret_main_stack)
     return true;
 }
 
-uintptr_t maps_end_of(uintptr_t address)
-{
-    struct proc_map map;
-    bool main_stack;
-    return maps_line_of(address, &map, &main_stack) && map.readable ? map.limit : 0;
-}
-
 void maps_after_fork(void)
 {
     // `current` changes by a single store, so it is one picture or the other, and whole.

@@ -38,8 +38,4 @@ bool maps_find(uintptr_t address, struct mapping *ret);
 // at *ret_main. Their number, or a negative errno.
 int maps_list(struct arena *arena, struct mapping **ret_mappings, unsigned *ret_main);
 
-// The end (first address behind) of the readable mapping, of any kind, that holds `address`; 0 if
-// there is none. Reads /proc/self/maps: for callers that need it once.
-uintptr_t maps_end_of(uintptr_t address);
-
 void maps_after_fork(void);

@@ -4,6 +4,7 @@
 #include "profiler/unwind/picture.h"
 #include "profiler/unwind/proc_maps.h"
 #include "tests/test.h"
+#include "tests/unit/maps_helpers.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -281,11 +282,11 @@ static void the_end_of_a_mapping_of_any_kind_is_found(void **state)
     assert_int_equal(mprotect(pages + 4096, 3 * 4096, PROT_READ | PROT_WRITE), 0);
     uintptr_t start = (uintptr_t)pages + 4096;
     errno = EXDEV;
-    assert_int_equal(maps_end_of(start), start + 3 * 4096);
-    assert_int_equal(maps_end_of(start + 3 * 4096 - 1), start + 3 * 4096);
-    assert_int_equal(maps_end_of(start - 1), 0);
-    assert_int_equal(maps_end_of(start + 3 * 4096), 0);
-    assert_int_equal(maps_end_of(1), 0);
+    assert_int_equal(end_of_mapping(start), start + 3 * 4096);
+    assert_int_equal(end_of_mapping(start + 3 * 4096 - 1), start + 3 * 4096);
+    assert_int_equal(end_of_mapping(start - 1), 0);
+    assert_int_equal(end_of_mapping(start + 3 * 4096), 0);
+    assert_int_equal(end_of_mapping(1), 0);
     assert_int_equal(errno, EXDEV);
     munmap(pages, 5 * 4096);
 }

@@ -4,6 +4,7 @@
 #include "profiler/tasks/stack_bounds.h"
 #include "profiler/unwind/maps.h"
 #include "tests/test.h"
+#include "tests/unit/maps_helpers.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -120,7 +121,7 @@ static void the_bounds_of_a_thread_are_those_of_its_stack(void **state)
     (void)state;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     struct taskprof_task *task = taskprof_task_self();
-    assert_in_range(task->stack_high, here, maps_end_of(here));
+    assert_in_range(task->stack_high, here, end_of_mapping(here));
     assert_in_range(low_of(task), 1, here);
     assert_false(task_owns_stack(task, here));
     bool good = false;

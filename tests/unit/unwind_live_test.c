@@ -5,6 +5,7 @@
 #include "profiler/unwind/picture.h"
 #include "profiler/unwind/unwind.h"
 #include "tests/test.h"
+#include "tests/unit/maps_helpers.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -184,7 +185,7 @@ static void known_frames_cost_nanoseconds(void **state)
     enum { ROUNDS_TIMED = 20000, MAX = 128 };
     struct arch_regs regs;
     arch_capture(&regs);
-    struct unwind_view view = {.low = regs.sp, .high = maps_end_of(regs.sp)};
+    struct unwind_view view = {.low = regs.sp, .high = end_of_mapping(regs.sp)};
     uintptr_t frames[MAX];
     unsigned end, depth = 0;
     uint64_t best = UINT64_MAX;
