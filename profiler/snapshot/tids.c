@@ -33,6 +33,7 @@ static bool list(struct tids *tids, int directory)
             tids->count = (size_t)count;
             return true;
         }
+        // Not array_grow: nothing of what is there is wanted.
         size_t capacity = (size_t)count * 2 > FIRST_TIDS ? (size_t)count * 2 : FIRST_TIDS;
         memory_unmap(tids->list, tids->capacity * sizeof(pid_t));
         tids->list = memory_map(capacity * sizeof(pid_t));
