@@ -36,7 +36,8 @@ size_t budget_reports(struct budget_report *into, size_t max)
     for (const struct budget *budget = atomic_load_explicit(&listed, memory_order_acquire);
          budget && count < max; budget = budget->next) {
         uint64_t last = atomic_load_explicit(&budget->last_left_out, memory_order_relaxed);
-        if (last < now && now - last > TOLD_NS)
+        // Signed: it may have been a moment after `now` was read.
+        if ((int64_t)(now - last) > (int64_t)TOLD_NS)
             continue;
         into[count++] = (struct budget_report){
             .budget = budget,

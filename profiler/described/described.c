@@ -180,7 +180,9 @@ static void answer(struct described_file *types, const struct question *question
     bool yes = result == EVIDENCE_YES && instances_get(evidence->layout, evidence->base,
                                                        &answer.channel_slot, &answer.channel_id);
     answer.side = evidence->side;
-    inquiry_settle(&question->inquiry, yes ? &answer : NULL, result == EVIDENCE_LATER);
+    // One that has no room now may have some later.
+    bool later = result == EVIDENCE_LATER || (result == EVIDENCE_YES && !yes);
+    inquiry_settle(&question->inquiry, yes ? &answer : NULL, later);
 }
 
 // Code may have been loaded since the last time, or unloaded.

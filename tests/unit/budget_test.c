@@ -82,8 +82,7 @@ static void after_a_day_it_is_not_told_until_something_is_left_out_again(void **
     budget_leave_out(&first);
     budget_leave_out(&second);
     uint64_t ever = report_of(&first)->left_out;
-    if (now <= 25 * HOUR_NS)
-        skip(); // the clock counts from the machine's start
+    // These may be before the machine's start, when the clock was 0: the differences are right.
     atomic_store(&first.last_left_out, now - 23 * HOUR_NS);
     assert_int_equal(report_of(&first)->last_left_out, now - 23 * HOUR_NS);
     atomic_store(&first.last_left_out, now - 25 * HOUR_NS);
