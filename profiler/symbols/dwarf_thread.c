@@ -127,7 +127,7 @@ static void *run(void *unused)
             queue.first = entry->next;
             // No hold: this thread may get stuck in malloc. The module is pinned as long as it is
             // in the queue, and now.
-            symbol_cache_use(entry);
+            symbol_cache_use();
         }
         lock_release(&symbol_cache_lock);
         if (!stop && entry) {

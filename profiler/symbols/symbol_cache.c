@@ -58,7 +58,10 @@ static bool is_full(void)
 
 bool symbol_cache_is_due(void)
 {
-    if (has_last && !last_in_use && epoch_passed(ticket)) {
+    // Who works on an entry keeps strings of its generation, too.
+    if (last_in_use)
+        return false;
+    if (has_last && epoch_passed(ticket)) {
         has_last = false;
         give_back(&last);
     }
@@ -67,10 +70,9 @@ bool symbol_cache_is_due(void)
     return !has_last && !symbol_text_has_old() && (texts_are_due || is_full());
 }
 
-void symbol_cache_use(const struct symbol_entry *entry)
+void symbol_cache_use(void)
 {
-    if (entry->generation == symbol_cache_generation())
-        in_use = true;
+    in_use = true;
 }
 
 void symbol_cache_used(void)

@@ -53,9 +53,10 @@ bool symbol_cache_is_due(void);
 void symbol_cache_turn(void);
 
 // For the one thread that works on an entry for long, and may get stuck: it has no hold, which
-// would keep all of taskprof's tables, but this generation alone. From symbol_cache_use, of an
-// entry of the young one, to symbol_cache_used the entry stays where it is. Under the lock.
-void symbol_cache_use(const struct symbol_entry *entry);
+// would keep all of taskprof's tables, but this generation alone. From symbol_cache_use, when it
+// has an entry of the young one, to symbol_cache_used all entries and strings of that stay where
+// they are. Under the lock.
+void symbol_cache_use(void);
 void symbol_cache_used(void);
 
 // A new entry, of a pair that has none. NULL when it can't be kept, or the draft is not of this
