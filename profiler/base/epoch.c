@@ -11,7 +11,7 @@ static _Alignas(64) _Atomic uint64_t inside[2]; // sections, by the parity of th
 
 // Those of the calling thread: what is left of them in the child of a fork that it makes in a
 // signal's handler. Initial-exec: reached without a call.
-static __thread uint64_t own[2] __attribute__((tls_model("initial-exec")));
+static __thread int64_t own[2] __attribute__((tls_model("initial-exec")));
 
 static struct lock holds_lock = LOCK_INIT; // guards the next two
 static struct epoch_hold *holds;
@@ -49,9 +49,10 @@ void epoch_leave(uint64_t entered)
 void epoch_thread_ends(void)
 {
     for (unsigned parity = 0; parity < 2; parity++) {
-        uint64_t left = own[parity];
+        // Negative: one that began on another thread ended here.
+        int64_t left = own[parity] > 0 ? own[parity] : 0;
         own[parity] = 0;
-        take_off(parity, left);
+        take_off(parity, (uint64_t)left);
     }
 }
 
@@ -118,6 +119,6 @@ void epoch_after_fork(void)
     lock_reset(&holds_lock);
     holds = NULL;
     forks++;
-    atomic_store(&inside[0], own[0]);
-    atomic_store(&inside[1], own[1]);
+    for (unsigned parity = 0; parity < 2; parity++)
+        atomic_store(&inside[parity], own[parity] > 0 ? (uint64_t)own[parity] : 0);
 }

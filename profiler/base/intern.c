@@ -71,22 +71,21 @@ static _Atomic uint32_t *buckets_ensure(struct intern_generation *generation)
     return buckets;
 }
 
-// Space for a string, or 0 at the limit. A string never straddles two chunks: what is left of a
-// chunk is given up.
-static uint32_t claim(const struct intern *table, struct intern_generation *generation,
-                      size_t bytes)
+// Space for a string, or 0 when the young generation may have no more than `limit` bytes. A string
+// never straddles two chunks: what is left of a chunk is given up.
+static uint32_t claim(struct intern_generation *generation, size_t bytes, size_t limit)
 {
     uint64_t units = (bytes + UNIT - 1) / UNIT;
     uint64_t per_chunk = INTERN_CHUNK_BYTES / UNIT;
-    uint64_t limit = table->budget.limit / UNIT;
-    if (limit > (uint64_t)INTERN_CHUNKS * per_chunk)
-        limit = (uint64_t)INTERN_CHUNKS * per_chunk;
+    uint64_t end = limit / UNIT;
+    if (end > (uint64_t)INTERN_CHUNKS * per_chunk)
+        end = (uint64_t)INTERN_CHUNKS * per_chunk;
     uint64_t used = atomic_load_explicit(&generation->used, memory_order_relaxed);
     for (;;) {
         uint64_t at = used < FIRST_UNIT ? FIRST_UNIT : used;
         if (at / per_chunk != (at + units - 1) / per_chunk)
             at = (at / per_chunk + 1) * per_chunk;
-        if (at + units > limit)
+        if (at + units > end)
             return 0;
         if (atomic_compare_exchange_weak_explicit(&generation->used, &used, at + units,
                                                   memory_order_relaxed, memory_order_relaxed))
@@ -112,8 +111,10 @@ static uint32_t reject(struct intern *table)
     return INTERN_FULL;
 }
 
-// *ret_added is what the table has grown by; not written if it has the bytes already.
-static uint32_t add(struct intern *table, const void *bytes, size_t length, size_t *ret_added)
+// *ret_added is what the table has grown by, to at most `limit` bytes; not written if it has the
+// bytes already.
+static uint32_t add(struct intern *table, const void *bytes, size_t length, size_t limit,
+                    size_t *ret_added)
 {
     if (length == 0)
         return INTERN_NONE;
@@ -131,7 +132,7 @@ static uint32_t add(struct intern *table, const void *bytes, size_t length, size
     if (id)
         return id;
 
-    uint32_t unit = claim(table, generation, sizeof(struct entry) + length);
+    uint32_t unit = claim(generation, sizeof(struct entry) + length, limit);
     if (!unit || !chunk_ensure(generation, (uint64_t)unit * UNIT / INTERN_CHUNK_BYTES))
         return reject(table);
     uint32_t fresh = young << GENERATION_SHIFT | unit;
@@ -159,7 +160,10 @@ static uint32_t add(struct intern *table, const void *bytes, size_t length, size
 uint32_t intern(struct intern *table, const void *bytes, size_t length)
 {
     size_t added;
-    return add(table, bytes, length, &added);
+    // Relaxed: whoever misses that room is held back takes some that would not have been wanted, at
+    // the worst.
+    size_t reserved = atomic_load_explicit(&table->reserved, memory_order_relaxed);
+    return add(table, bytes, length, table->budget.limit - reserved, &added);
 }
 
 const void *intern_get(const struct intern *table, uint32_t id, size_t *ret_length)
@@ -231,7 +235,10 @@ void intern_turn(struct intern *table)
     table->turned_ns = clock_coarse_ns();
     table->turned_away = atomic_load_explicit(&table->budget.left_out, memory_order_relaxed);
     table->old = INTERN_TURNED;
-    atomic_store_explicit(&table->moved, 0, memory_order_relaxed);
+    size_t moved = atomic_exchange_explicit(&table->moved, 0, memory_order_relaxed);
+    atomic_store_explicit(&table->reserved,
+                          moved < table->budget.limit ? moved : table->budget.limit,
+                          memory_order_relaxed);
     // Release: pairs with the acquire in intern. The fork's child that sees the one without the
     // other renews what needs none.
     atomic_store_explicit(&table->young, !young_of(table), memory_order_release);
@@ -246,7 +253,7 @@ bool intern_may_renew(const struct intern *table)
 uint32_t intern_move(struct intern *table, const void *bytes, size_t length)
 {
     size_t added = 0;
-    uint32_t id = add(table, bytes, length, &added);
+    uint32_t id = add(table, bytes, length, 2 * table->budget.limit, &added);
     if (added)
         atomic_fetch_add_explicit(&table->moved, added, memory_order_relaxed);
     return id;
@@ -263,6 +270,7 @@ uint32_t intern_renew(struct intern *table, uint32_t id)
 
 void intern_retire(struct intern *table)
 {
+    atomic_store_explicit(&table->reserved, 0, memory_order_relaxed);
     table->ticket = epoch_retire();
     table->old = INTERN_RETIRED;
 }

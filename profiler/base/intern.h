@@ -41,10 +41,15 @@ enum intern_old {
 
 // INTERN_INIT is a ready table; it allocates at the first insertion.
 struct intern {
-    struct budget budget; // its limit counts strings and headers of a generation
+    // Its limit counts strings and headers of a generation. What is in use is moved in any case: a
+    // generation may have twice as much for that, and then takes nothing new.
+    struct budget budget;
     struct intern_generation generations[2];
     _Atomic uint32_t young; // index in `generations`
     _Atomic size_t moved;   // bytes of the young one that came by intern_renew
+    // From a turn until the old one retires, what had been moved by the last turn: so much room is
+    // held back, that newcomers don't take it from what is in use. 0 else.
+    _Atomic size_t reserved;
     // The owner's, under a lock of his:
     enum intern_old old;
     uint64_t ticket;      // epoch_passed: of the turn, then of the retirement

@@ -19,7 +19,8 @@ enum chan_state {
 
 // Lies in memory that is never unmapped, so that a late user meets CHAN_FREED rather than a fault.
 // The plain fields are guarded by `lock`. The atomic ones are written under it and read by a
-// collector without it, relaxed: each stands for itself.
+// collector without it, relaxed: each stands for itself. Of the two stacks the collector renews the
+// ids (chans_renew).
 struct taskprof_chan {
     struct lock lock;
     uint32_t noted_second; // clock_second() when last_ns was read, cut to 32 bits

@@ -37,7 +37,8 @@ enum { CHANNEL_WAITS = 2 * TASKPROF_QUEUE_WAITS };
 
 enum channel_state { CHANNEL_FREE, CHANNEL_LIVE, CHANNEL_ENDING };
 
-// One channel's entry. Written before `state` says CHANNEL_LIVE (release), constant from then on.
+// One channel's entry. Written before `state` says CHANNEL_LIVE (release), constant from then on,
+// but for the ids that the collector renews (channels_renew), and which it alone reads.
 struct channel {
     _Atomic uint64_t id; // from 1, never used twice; first: the slab's link when free
     _Atomic uint32_t state;

@@ -55,6 +55,8 @@ uint32_t channel_class_renew(uint32_t class_id)
     struct channel_class class = *old;
     // It may have been made just after the turn, of a stack from before.
     class.creation = intern_renew(&stack_table, class.creation);
+    if (class.creation == INTERN_FULL && old->creation != INTERN_FULL)
+        return INTERN_FULL; // the class is not another one for that
     return class.creation == old->creation
                ? intern_renew(&channel_class_table, class_id)
                : intern_move(&channel_class_table, &class, sizeof(class));

@@ -48,7 +48,8 @@ static void read_segments(struct binary *binary)
 
 static void add_module(const struct mapping *mapping)
 {
-    if (!mapping->inode)
+    // One whose path had no room comes again when there is some.
+    if (!mapping->inode || !mapping->path[0])
         return;
     for (size_t i = 0; i < binary_count; i++)
         if (same_file(&binaries[i].mapping, mapping))

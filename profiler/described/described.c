@@ -180,17 +180,16 @@ static void answer(struct described_file *types, const struct question *question
     bool yes = result == EVIDENCE_YES && instances_get(evidence->layout, evidence->base,
                                                        &answer.channel_slot, &answer.channel_id);
     answer.side = evidence->side;
-    // One that has no room now may have some later.
-    bool later = result == EVIDENCE_LATER || (result == EVIDENCE_YES && !yes);
-    inquiry_settle(&question->inquiry, yes ? &answer : NULL, later);
+    inquiry_settle(&question->inquiry, yes ? &answer : NULL, result == EVIDENCE_LATER);
 }
 
 // Code may have been loaded since the last time, or unloaded.
 static void look_at_maps(void)
 {
-    binaries_refresh();
-    if (binaries_prune())
+    maps_refresh();
+    if (binaries_prune()) // first: they may be in the way of new ones
         evidence_forget();
+    binaries_refresh();
 }
 
 static void *run(void *argument)

@@ -32,6 +32,7 @@ struct budget instances_budget =
 static struct lock lock = LOCK_INIT;
 static struct instance *instances;
 static uint32_t high; // slots ever used
+static bool refused;  // one had no room
 
 // struct channel's `read`: between the sweep and this, nothing of the snapshot happened.
 static void instance_read(const struct channel *entry, struct channel_reading *ret)
@@ -61,6 +62,7 @@ static struct instance *free_slot(void)
     if ((high + 1) * sizeof(*instances) <= instances_budget.limit)
         return &instances[high++];
     budget_leave_out(&instances_budget);
+    refused = true;
     return NULL;
 }
 
@@ -97,8 +99,7 @@ static bool publish(struct instance *instance)
 bool instances_get(const struct layout *layout, uintptr_t base, uint32_t *ret_slot,
                    uint64_t *ret_id)
 {
-    struct instance found = {
-        .layout = layout, .base = base, .live = true, .found_ns = clock_monotonic_ns()};
+    struct instance found = {.layout = layout, .base = base, .found_ns = clock_monotonic_ns()};
     if (layout_read(layout, base, &found.reading) < 0)
         return false;
     lock_acquire(&lock);
@@ -107,10 +108,11 @@ bool instances_get(const struct layout *layout, uintptr_t base, uint32_t *ret_sl
         instance = free_slot();
         if (instance) {
             *instance = found;
-            if (!publish(instance)) {
-                instance->live = false;
+            // Live when all is there: the child of a fork that comes meanwhile has a channel at the
+            // most that nobody ends.
+            instance->live = publish(instance);
+            if (!instance->live)
                 instance = NULL;
-            }
         }
     }
     if (instance) {
@@ -135,6 +137,7 @@ static bool is_idle(struct instance *instance, uint64_t now)
 void instances_sweep(void)
 {
     uint64_t now = clock_monotonic_ns();
+    bool made_room = false;
     lock_acquire(&lock);
     for (uint32_t i = 0; i < high; i++) {
         struct instance *instance = &instances[i];
@@ -143,20 +146,28 @@ void instances_sweep(void)
         if (layout_read(instance->layout, instance->base, &instance->reading) == 0 &&
             !is_idle(instance, now))
             continue;
-        channel_end(instance->entry);
         instance->live = false;
+        channel_end(instance->entry);
+        made_room = true;
     }
+    bool again = made_room && refused;
+    if (again)
+        refused = false;
     lock_release(&lock);
+    // Those that had none are to be asked about again.
+    if (again)
+        inquiry_forget();
 }
 
 void instances_end_all(void)
 {
     lock_acquire(&lock);
-    for (uint32_t i = 0; i < high; i++)
-        if (instances[i].live)
-            channel_end(instances[i].entry);
-    for (uint32_t i = 0; i < high; i++)
+    for (uint32_t i = 0; i < high; i++) {
+        bool live = instances[i].live;
         instances[i].live = false;
+        if (live)
+            channel_end(instances[i].entry);
+    }
     lock_release(&lock);
 }
 

@@ -27,7 +27,8 @@ uint64_t dwarf_thread_ask(struct symbol_entry *entry, struct symbol_module *modu
 void dwarf_thread_forget(void);
 
 // Waits until the entry of this ticket, and all before it, are final. 0, or -ETIMEDOUT when the
-// thread makes no progress; once that was so, at once, until it does. 0 too when it was stopped.
+// thread makes no progress; once that was so, at once, until it does. 0 too when it was stopped, or
+// when a turn of the cache made it forget what was asked.
 int dwarf_thread_wait(uint64_t ticket);
 
 void dwarf_thread_after_fork(void);

@@ -172,9 +172,11 @@ void symbol_cache_improve(struct symbol_entry *entry, const struct symbol_draft 
     uint32_t generation = symbol_cache_generation();
     if (draft->generation != generation || entry->generation != generation)
         return;
-    const struct symbol *symbol = make_symbol(draft);
+    const struct symbol *symbol = is_full() ? NULL : make_symbol(draft);
     if (symbol)
         entry->symbol = symbol;
+    else
+        budget_leave_out(&symbol_cache_budget);
 }
 
 void symbol_cache_after_fork(void)

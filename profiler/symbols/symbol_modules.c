@@ -102,8 +102,10 @@ static void give_back(void)
 static struct symbol_module *load(const struct mapping *mapping, uint64_t key)
 {
     size_t path = strlen(mapping->path) + 1;
+    // Nor one whose path had no room: it comes again when there is some.
+    bool has_path = !mapping->inode || mapping->path[0];
     struct symbol_module *module =
-        bytes < symbol_modules_budget.limit ? memory_map(sizeof(*module) + path) : NULL;
+        has_path && bytes < symbol_modules_budget.limit ? memory_map(sizeof(*module) + path) : NULL;
     if (!module) {
         budget_leave_out(&symbol_modules_budget);
         return NULL;

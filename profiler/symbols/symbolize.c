@@ -125,6 +125,7 @@ int symbols_resolve(const uintptr_t *addresses, size_t count, const struct symbo
     for (int attempt = 0; attempt < 2; attempt++) {
         struct finder finder = {0};
         uint64_t ticket = 0;
+        result = 0;
         generation = symbol_cache_generation();
         for (size_t i = 0; i < count; i++)
             ret[i] = look_up(&finder, addresses[i], &ticket);

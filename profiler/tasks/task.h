@@ -4,7 +4,9 @@
 //   - the task itself (or its runtime, on its behalf): the park record, under `seq`;
 //   - whoever registers a task: id, parent, name, stack bounds, creation stack, before `state` says
 //     TASK_LIVE (release; pairs with the collector's acquire);
-//   - the collector alone (under its lock): the fields named cached_*.
+//   - the collector alone (under its lock): the fields named cached_*, and a new id for the
+//   creation
+//     stack when the table of stacks has turned.
 // A slot's memory is never unmapped.
 
 #pragma once

@@ -174,6 +174,42 @@ static void where_all_is_in_use_there_is_no_turn(void **state)
     assert_false(intern_is_due(small));
 }
 
+// Ids of numbers below `count`, in use.
+static unsigned renew_all(struct intern *table, uint32_t *in_use, unsigned count)
+{
+    unsigned lost = 0;
+    for (unsigned i = 0; i < count; i++) {
+        in_use[i] = intern_renew(table, in_use[i]);
+        lost += in_use[i] == INTERN_FULL;
+    }
+    return lost;
+}
+
+static void newcomers_never_take_the_room_of_what_is_in_use(void **state)
+{
+    (void)state;
+    enum { IN_USE = 36000 };
+    static uint32_t in_use[IN_USE];
+    struct intern *small = small_table();
+    for (unsigned i = 0; i < IN_USE; i++)
+        in_use[i] = intern_number(small, i);
+    unsigned next = fill(small, IN_USE);
+    assert_true(next - IN_USE < IN_USE / 4); // most of the room is in use
+    for (int turn = 0; turn < 3; turn++) {
+        intern_turn(small);
+        unsigned before = next;
+        next = fill(small, next); // and all come before anything is moved
+        assert_true(turn == 0 || next - before < IN_USE / 4);
+        assert_int_equal(renew_all(small, in_use, IN_USE), 0);
+        intern_retire(small);
+        intern_is_due(small);
+        assert_int_equal(small->old, INTERN_NO_OLD);
+        assert_true(intern_bytes(small) <= (size_t)2 * SMALL);
+    }
+    for (unsigned i = 0; i < IN_USE; i++)
+        assert_number(small, in_use[i], i);
+}
+
 static void nothing_is_given_back_while_a_section_or_a_hold_of_before_lasts(void **state)
 {
     (void)state;
@@ -278,6 +314,7 @@ int main(void)
         cmocka_unit_test(ids_that_were_never_given_have_no_bytes),
         cmocka_unit_test(what_is_renewed_outlives_a_turn_and_all_else_makes_room),
         cmocka_unit_test(where_all_is_in_use_there_is_no_turn),
+        cmocka_unit_test(newcomers_never_take_the_room_of_what_is_in_use),
         cmocka_unit_test(nothing_is_given_back_while_a_section_or_a_hold_of_before_lasts),
         cmocka_unit_test(ids_that_threads_note_while_the_table_turns_stay_right),
     };
