@@ -187,6 +187,17 @@ static void serve_tasks(struct snapshot *snapshot, const struct filter *filter, 
     serve_encoded(reply, result, stream, snapshot, NULL, "goroutine");
 }
 
+// Of debug=0: whether no filter is given. false: an error is in *reply, with what would take it.
+static bool is_unfiltered(const char *given, const char *others, struct reply *reply)
+{
+    if (given)
+        reply_error(reply, 400,
+                    "%s= needs debug=%s: debug=0 is the whole profile, which go tool pprof filters "
+                    "with -tagfocus",
+                    given, others);
+    return !given;
+}
+
 void profile_goroutine(const struct request *request, const char *query, struct reply *reply)
 {
     uint64_t debug;
@@ -197,13 +208,8 @@ void profile_goroutine(const struct request *request, const char *query, struct 
     if (!read_debug(query, 3, &debug, reply) || !read_seconds(query, debug, &wait, reply) ||
         !filter_read(query, &filter, reply) || !read_running(query, wait, &running, reply))
         return;
-    if (debug == 0 && filter_given(query)) {
-        reply_error(reply, 400,
-                    "%s= needs debug=1, 2 or 3: debug=0 is the whole profile, which go tool pprof "
-                    "filters with -tagfocus",
-                    filter_given(query));
+    if (debug == 0 && !is_unfiltered(filter_given(query), "1, 2 or 3", reply))
         return;
-    }
     uint64_t since = atomic_load_explicit(&last_snapshot_ns, memory_order_relaxed);
     unsigned flags = (debug >= 2 ? SNAPSHOT_TASKS : 0) | (running ? SNAPSHOT_RUNNING : 0);
     struct snapshot *snapshot = take(flags, since, reply);
@@ -251,13 +257,8 @@ void profile_channel(const struct request *request, const char *query, struct re
     (void)request;
     if (!read_debug(query, 1, &debug, reply) || !filter_read_channels(query, &filter, reply))
         return;
-    if (debug == 0 && filter_given_channels(query)) {
-        reply_error(reply, 400,
-                    "%s= needs debug=1: debug=0 is the whole profile, which go tool pprof filters "
-                    "with -tagfocus",
-                    filter_given_channels(query));
+    if (debug == 0 && !is_unfiltered(filter_given_channels(query), "1", reply))
         return;
-    }
     struct snapshot *snapshot = take(0, 0, reply);
     if (!snapshot)
         return;

@@ -154,9 +154,8 @@ static void publish(const struct described_file *types)
     problems_reading(false);
 }
 
-// The next question, and what is told about it without libdw. false: there is none.
-static bool take(struct question *ret, enum evidence_result *ret_result,
-                 struct evidence *ret_evidence)
+// The next question; false: there is none.
+static bool take(struct question *ret)
 {
     struct epoch_hold hold = {0};
     epoch_hold(&hold); // on its stack, before it is taken
@@ -165,21 +164,21 @@ static bool take(struct question *ret, enum evidence_result *ret_result,
         const struct stack *stack = stack_get(ret->inquiry.stack);
         ret->depth = stack->depth < EVIDENCE_FRAMES ? stack->depth : EVIDENCE_FRAMES;
         memcpy(ret->frames, stack->frames, ret->depth * sizeof(stack->frames[0]));
-        *ret_result = glib_find(&ret->inquiry, ret_evidence);
     }
     epoch_release(&hold);
     return any;
 }
 
-static void answer(struct described_file *types, const struct question *question,
-                   enum evidence_result result, struct evidence *evidence)
+static void answer(struct described_file *types, const struct question *question)
 {
+    struct evidence evidence = {0};
     struct inquiry_answer answer = {0};
+    enum evidence_result result = glib_find(question, &evidence);
     if (result == EVIDENCE_NO && types->count)
-        result = evidence_find(types, question, evidence);
-    bool yes = result == EVIDENCE_YES && instances_get(evidence->layout, evidence->base,
+        result = evidence_find(types, question, &evidence);
+    bool yes = result == EVIDENCE_YES && instances_get(evidence.layout, evidence.base,
                                                        &answer.channel_slot, &answer.channel_id);
-    answer.side = evidence->side;
+    answer.side = evidence.side;
     inquiry_settle(&question->inquiry, yes ? &answer : NULL, result == EVIDENCE_LATER);
 }
 
@@ -206,17 +205,11 @@ static void *run(void *argument)
         if (atomic_load_explicit(&stopping, memory_order_acquire))
             break;
         struct question question;
-        enum evidence_result result;
-        struct evidence evidence = {0};
-        bool looked = false;
-        while (!atomic_load_explicit(&stopping, memory_order_acquire) &&
-               take(&question, &result, &evidence)) {
-            if (!looked)
-                look_at_maps();
-            looked = true;
-            answer(types, &question, result, &evidence);
-            evidence = (struct evidence){0};
-        }
+        bool any = take(&question);
+        if (any)
+            look_at_maps();
+        for (; any && !atomic_load_explicit(&stopping, memory_order_acquire); any = take(&question))
+            answer(types, &question);
         publish(types);
         inquiry_sleep(turn);
     }

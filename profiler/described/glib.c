@@ -152,12 +152,12 @@ static bool is_nameless_pop(const struct place *place)
 }
 
 // Whether the stack waits in a pop of a GAsyncQueue, and on whose behalf.
-static const struct layout *layout_of(const struct stack *stack)
+static const struct layout *layout_of(const struct question *question)
 {
-    for (uint32_t i = 0; i < FRAMES_BEFORE && i + 2 < stack->depth; i++) {
-        struct place wait = place_of(stack->frames[i]);
-        struct place pop = place_of(stack->frames[i + 1]);
-        struct place caller = place_of(stack->frames[i + 2]);
+    for (unsigned i = 0; i < FRAMES_BEFORE && i + 2 < question->depth; i++) {
+        struct place wait = place_of(question->frames[i]);
+        struct place pop = place_of(question->frames[i + 1]);
+        struct place caller = place_of(question->frames[i + 2]);
         if (!wait.module || !pop.module)
             continue;
         if (!is_named(&wait, "g_cond_wait") && !is_named(&wait, "g_cond_wait_until"))
@@ -171,10 +171,14 @@ static const struct layout *layout_of(const struct stack *stack)
     return NULL;
 }
 
-enum evidence_result glib_find(const struct inquiry *inquiry, struct evidence *ret)
+enum evidence_result glib_find(const struct question *question, struct evidence *ret)
 {
     static struct held held; // there is one types thread
-    const struct layout *layout = layout_of(stack_get(inquiry->stack));
+    const struct inquiry *inquiry = &question->inquiry;
+    struct epoch_hold hold = {0};
+    epoch_hold(&hold); // on paths and modules
+    const struct layout *layout = layout_of(question);
+    epoch_release(&hold);
     uintptr_t base = inquiry->object - offsetof(struct async_queue, cond);
     if (!layout)
         return EVIDENCE_NO;

@@ -9,4 +9,4 @@
 bool glib_is_loaded(void);
 
 // As evidence_find.
-enum evidence_result glib_find(const struct inquiry *inquiry, struct evidence *ret);
+enum evidence_result glib_find(const struct question *question, struct evidence *ret);

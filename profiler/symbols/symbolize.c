@@ -52,21 +52,18 @@ static struct symbol_module *module_of(struct finder *finder)
 }
 
 // When there is no room in the cache, a new generation begins. What the DWARF thread was asked goes
-// with the old one.
+// with the old one. Under the lock.
 static void make_room(void)
 {
-    lock_acquire(&symbol_cache_lock);
-    if (symbol_cache_is_due()) {
-        dwarf_thread_forget();
-        symbol_cache_turn();
-    }
-    lock_release(&symbol_cache_lock);
+    if (!symbol_cache_is_due())
+        return;
+    dwarf_thread_forget();
+    symbol_cache_turn();
 }
 
 static struct symbol_entry *add_named(struct finder *finder, uintptr_t address)
 {
     struct symbol_draft draft;
-    make_room();
     symbol_draft_names(module_of(finder), address, &draft);
     lock_acquire(&symbol_cache_lock);
     // Another thread may have been faster.
@@ -86,6 +83,8 @@ static const struct symbol *look_up(struct finder *finder, uintptr_t address, ui
     struct symbol_entry *entry = symbol_cache_find(address, finder->identity);
     const struct symbol *symbol = entry ? entry->symbol : NULL;
     bool final = entry && entry->final;
+    if (!entry)
+        make_room();
     lock_release(&symbol_cache_lock);
     if (final)
         return symbol;
